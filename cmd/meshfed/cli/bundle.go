@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/ui"
+)
+
+func (a *app) bundle() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bundle",
+		Short: "Images and charts in one directory, for hosts without a registry",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && (args[0] == "pull" || args[0] == "push") {
+				return usage(diag.Hint(fmt.Errorf("`meshfed bundle %s` is not built yet", args[0]), "`meshfed bundle build` makes a bundle from source"))
+			}
+			if len(args) > 0 {
+				return usage(diag.Hint(fmt.Errorf("unknown command %q", "bundle "+args[0]), "meshfed bundle build, or meshfed bundle show"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(a.bundleBuild(), a.bundleShow())
+	return c
+}
+
+func (a *app) bundleBuild() *cobra.Command {
+	var options bundle.BuildOptions
+	c := &cobra.Command{
+		Use:   "build",
+		Short: "Build every image from source; makes only what is missing or has changed",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.saySource(cmd.Context())
+			log, err := os.OpenFile(filepath.Join(os.TempDir(), "meshfed-bundle-build.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+			if err != nil {
+				return fmt.Errorf("opening the build's log: %w", err)
+			}
+			defer func() { _ = log.Close() }()
+			a.log, options.Log = log.Name(), log
+			b, err := a.build(cmd.Context(), options)
+			if err != nil {
+				return diag.Hint(err, "`meshfed bundle build` goes on with what is missing")
+			}
+			if a.output == "json" {
+				return writeJSON(a.Out, b.Manifest)
+			}
+			_, err = fmt.Fprintf(a.Out, "bundle %s: Kubernetes %s, Istio %s, %d images\n", b.Dir, b.Kubernetes, b.Istio, len(b.Images))
+			return err
+		},
+	}
+	c.Flags().StringVar(&options.Dir, "dir", "", "where the bundle goes (default $XDG_CACHE_HOME/meshfed/bundle)")
+	c.Flags().StringVar(&options.CacheDir, "cache", "", "where what is built is kept (default $XDG_CACHE_HOME/meshfed/build)")
+	c.Flags().BoolVar(&options.Prune, "prune", false, "remove what earlier builds left in the cache")
+	return c
+}
+
+// build shows what is being built and how much is left.
+func (a *app) build(ctx context.Context, options bundle.BuildOptions) (*bundle.Bundle, error) {
+	if a.quiet {
+		return bundle.Build(ctx, options)
+	}
+	out := ui.Detect(a.Err, getenv)
+	var items []ui.Item
+	for _, i := range bundle.Items() {
+		items = append(items, ui.Item{Name: i.Name, Expected: time.Duration(i.Seconds * float64(time.Second))})
+	}
+	progress := ui.NewProgress(out, items)
+	running := map[string]bool{}
+	options.Observe = func(p bundle.Progress) {
+		switch {
+		case p.Finished && p.Cached:
+			progress.Skip(p.Item, "unchanged")
+		case p.Finished:
+			progress.Done(p.Item, nil)
+		case !running[p.Item]:
+			running[p.Item] = true
+			progress.Start(p.Item)
+		}
+		if !p.Finished && p.Detail != "" {
+			progress.State(p.Item, "%s", p.Detail)
+		}
+	}
+	b, err := bundle.Build(ctx, options)
+	progress.Close()
+	return b, err
+}
+
+// publishedRegistry is where Kubernetes' images are published; when it can be reached, the
+// others nearly always can.
+const publishedRegistry = "registry.k8s.io"
+
+// saySource finds out within seconds whether images could be pulled, and says in one line
+// what happens. Pulling is not built yet, so both answers end in a build.
+func (a *app) saySource(ctx context.Context) {
+	if a.quiet {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	text := "no image registry answers here: images are built from source"
+	if registryAnswers(ctx) {
+		text = publishedRegistry + " answers, but pulling is not built yet: images are built from source"
+	}
+	fmt.Fprintln(a.Err, "images:", text)
+}
+
+func registryAnswers(ctx context.Context) bool {
+	client := http.Client{Transport: &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+publishedRegistry+"/v2/", nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	// A registry answers 200, or 401 with a challenge; a proxy that refuses answers 403.
+	return response.StatusCode == http.StatusOK || response.StatusCode == http.StatusUnauthorized
+}
+
+func (a *app) bundleShow() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "show",
+		Short: "What a bundle holds: versions, sizes, substitutions",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if dir == "" {
+				dir = bundle.DefaultDir()
+			}
+			b, err := bundle.Open(dir)
+			if err != nil {
+				return err
+			}
+			if a.output == "json" {
+				return writeJSON(a.Out, b.Manifest)
+			}
+			return a.printBundle(b)
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "the bundle (default $XDG_CACHE_HOME/meshfed/bundle)")
+	return c
+}
+
+func (a *app) printBundle(b *bundle.Bundle) error {
+	out := ui.Detect(a.Out, getenv)
+	fmt.Fprintf(a.Out, "%s\nmade %s, Kubernetes %s, Istio %s, %d Debian packages\n\n",
+		b.Dir, b.Created.UTC().Format(time.DateTime), b.Kubernetes, b.Istio, len(b.Debian))
+	var rows [][]string
+	total := int64(0)
+	for _, i := range b.Images {
+		rows = append(rows, []string{i.Name, ui.ByteSize(i.Size), i.Source})
+		total += i.Size
+	}
+	rows = append(rows, []string{"", ui.ByteSize(total), ""})
+	if err := ui.Table(out, []string{"IMAGE", "SIZE", "FROM"}, rows); err != nil {
+		return err
+	}
+	for _, s := range b.Substitutions {
+		fmt.Fprintln(a.Out, "\nsubstitution:", s)
+	}
+	return nil
+}

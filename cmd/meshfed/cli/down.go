@@ -1,0 +1,93 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/ui"
+)
+
+func (a *app) down() *cobra.Command {
+	var dryRun, deleteCerts, yes bool
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "Remove exactly what was made, and check that nothing is left",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			if len(a.clusters) > 0 {
+				return usage(diag.Hint(errors.New("down removes the whole mesh, not --clusters"), "leave --clusters out"))
+			}
+			m, err := a.open(ctx, false)
+			if err != nil {
+				return err
+			}
+			release, err := m.State.Lock("meshfed down")
+			if err != nil {
+				return err
+			}
+			defer release()
+			steps, err := plan.Down(ctx, m)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				planned, err := graph.Plan(ctx, steps, graph.Options{Parallel: a.parallel})
+				if err != nil {
+					return err
+				}
+				return a.printPlan(m, planned)
+			}
+			view, end := a.view(steps)
+			result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: view})
+			end()
+			if err := result.Err(); err != nil {
+				return diag.Hint(err, "`meshfed down` goes on from here")
+			}
+			left, err := m.Leftovers(ctx)
+			if err != nil {
+				return err
+			}
+			if len(left) > 0 {
+				return diag.Hint(fmt.Errorf("left behind: %v", left), "`meshfed down` again, and report it if they stay")
+			}
+			if err := m.RemoveState(deleteCerts); err != nil {
+				return err
+			}
+			return a.printDown(m, result, deleteCerts)
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
+	f.BoolVar(&deleteCerts, "delete-certs", false, "also the root key, which nothing can bring back")
+	f.BoolVar(&yes, "yes", false, "do not ask (there is nothing to ask about for kind clusters)")
+	return c
+}
+
+func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) error {
+	name := m.Topology.Metadata.Name
+	if a.output == "json" {
+		return writeJSON(a.Out, struct {
+			header
+			Changed bool `json:"changed"`
+			RootKey bool `json:"rootKeyKept"`
+		}{newHeader("Status", name, nil), result.Changed(), m.HasRoot()})
+	}
+	block := ui.Block{Mark: ui.Pass, Title: fmt.Sprintf("%s is gone, nothing is left of it (%s)", name, ui.Duration(result.Duration))}
+	if !result.Changed() {
+		block.Title = "nothing of " + name + " is here"
+	}
+	if m.HasRoot() && !deleteCerts {
+		block.Facts = [][2]string{{"root key kept", m.State.PKI()}}
+		block.Next = [][2]string{{"meshfed down -f " + a.file + " --delete-certs", "remove the root key too"}}
+	}
+	return ui.WriteBlock(ui.Detect(a.Out, getenv), block)
+}

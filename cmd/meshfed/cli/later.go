@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/diag"
+)
+
+// planned lists the verbs of the command line contract that are not built yet, so that
+// a script that needs one hears its name and not "unknown command".
+var planned = []struct{ name, does string }{
+	{"init", "write a small commented topology file"},
+	{"diagnose", "name what is broken, why, and how to fix it"},
+	{"inspect", "one workload as every cluster sees it"},
+	{"explain", "any diagnosis code or Envoy response flag"},
+	{"fault", "break an owned mesh on purpose, and mend it"},
+	{"certs", "chains, expiry and rotation"},
+	{"load", "an image into every kind cluster"},
+	{"each", "one command in every cluster"},
+	{"render", "manifests for each cluster"},
+	{"upgrade", "revision by revision, verified in between"},
+	{"measure", "control-plane golden signals"},
+	{"schema", "the JSON schema of the topology file"},
+}
+
+// later makes the commands that say they are not built yet.
+func (a *app) later() []*cobra.Command {
+	commands := make([]*cobra.Command, len(planned))
+	for i, verb := range planned {
+		commands[i] = &cobra.Command{
+			Use:                verb.name,
+			Short:              "(not built yet) " + verb.does,
+			Hidden:             true,
+			DisableFlagParsing: true,
+			RunE: func(*cobra.Command, []string) error {
+				return usage(diag.Hint(fmt.Errorf("`meshfed %s` is not built yet (it will: %s)", verb.name, verb.does),
+					"`meshfed help` lists what is"))
+			},
+		}
+	}
+	return commands
+}

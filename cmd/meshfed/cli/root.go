@@ -1,0 +1,146 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/meshfed/meshfed/internal/diag"
+)
+
+// Streams are the three that every program has. Results go to Out, progress and errors
+// to Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// app is what the flags of one invocation say.
+type app struct {
+	Streams
+	file, output, stateDir string
+	set, clusters          []string
+	parallel               int
+	timeout                time.Duration
+	verbose, quiet         bool
+	// log is the file of the current run, named at the end of a failure; empty before.
+	log string
+}
+
+// Run executes one command line and returns the exit code. It blocks until the command
+// ends; a cancelled context ends it within seconds and makes the code 130. Errors are
+// printed here and nowhere else.
+func Run(ctx context.Context, args []string, streams Streams) int {
+	a := &app{Streams: streams}
+	if len(args) > 0 && args[0] == kindVerb {
+		return a.exit(kindChild(ctx, args[1:], streams))
+	}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+// root lists all verbs.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "meshfed",
+		Short:             "One topology file in, a proven multi-cluster Istio mesh out",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: a.prepare,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			err := fmt.Errorf("unknown command %q", args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return usage(diag.Hint(err, "did you mean `meshfed "+near[0]+"`?"))
+			}
+			return usage(diag.Hint(err, "`meshfed help` lists the commands"))
+		},
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(diag.Hint(err, "`"+cmd.CommandPath()+" --help` lists the flags"))
+	})
+	a.globalFlags(root.PersistentFlags())
+	root.AddCommand(a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
+		a.bundle(), a.version())
+	root.AddCommand(a.later()...)
+	return root
+}
+
+func (a *app) globalFlags(f *pflag.FlagSet) {
+	f.StringVarP(&a.file, "file", "f", "topology.yaml", "topology file")
+	f.StringVarP(&a.output, "output", "o", "table", "output: table or json")
+	f.StringArrayVar(&a.set, "set", nil, "`path=value` laid over the file, as strict as the file; repeatable")
+	f.StringVar(&a.stateDir, "state-dir", "", "where state is kept (default $XDG_STATE_HOME/meshfed)")
+	f.StringSliceVar(&a.clusters, "clusters", nil, "only these clusters, and pairs with both ends among them")
+	f.IntVar(&a.parallel, "parallel", 0, "steps at once (default: all that are ready)")
+	f.DurationVar(&a.timeout, "timeout", 0, "bound on the whole command (default: each step's own)")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "show every event and what the child processes say")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress; results and errors only")
+}
+
+// prepare runs before every command: environment, checks of flags, the overall deadline.
+func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+	if err := fromEnvironment(cmd.Flags()); err != nil {
+		return usage(err)
+	}
+	if a.output != "table" && a.output != "json" {
+		return usage(diag.Hint(fmt.Errorf("unknown output %q", a.output), "write -o table or -o json"))
+	}
+	if a.parallel < 0 {
+		return usage(fmt.Errorf("--parallel is %d, less than nothing", a.parallel))
+	}
+	if a.timeout > 0 {
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), a.timeout,
+			fmt.Errorf("the command took longer than --timeout %s", a.timeout))
+		context.AfterFunc(ctx, cancel)
+		cmd.SetContext(ctx)
+	}
+	return nil
+}
+
+// fromEnvironment lets MESHFED_STATE_DIR stand for --state-dir, and so on; a flag on the
+// command line wins.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "MESHFED_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := os.LookupEnv(name)
+		if !ok || f.Changed || failed != nil || f.Name == "help" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = fmt.Errorf("reading %s: %w", name, err)
+		}
+	})
+	return failed
+}
+
+// usage marks a mistake in what was written, exit code 2.
+func usage(err error) error { return diag.WithExit(err, diag.ExitUsage) }
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(diag.Hint(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0]), "`"+cmd.CommandPath()+" --help`"))
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/cluster/kind"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/state"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// load reads the topology file; every problem is exit code 2.
+func (a *app) load() (*topology.Topology, error) {
+	t, err := topology.Load(a.file, a.set...)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = diag.Hint(err, "name the file with -f; examples/two-clusters/topology.yaml is a small one")
+	}
+	if err != nil {
+		return nil, usage(err)
+	}
+	for _, name := range a.clusters {
+		if t.Cluster(name) == nil {
+			return nil, usage(diag.Hint(fmt.Errorf("--clusters: there is no cluster %q in %s", name, a.file),
+				"it has "+strings.Join(t.Names(), ", ")))
+		}
+	}
+	if !a.quiet {
+		for _, w := range t.Warnings {
+			fmt.Fprintln(a.Err, "warning:", w)
+		}
+	}
+	return t, nil
+}
+
+// open makes what every command on live clusters works with. prepare says whether the host
+// may be adjusted, as making clusters needs.
+func (a *app) open(ctx context.Context, prepare bool) (*plan.Mesh, error) {
+	t, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	base := a.stateDir
+	if base == "" {
+		base = state.DefaultBase()
+	}
+	base, err = filepath.Abs(base)
+	if err != nil {
+		return nil, usage(fmt.Errorf("reading --state-dir: %w", err))
+	}
+	dir, err := state.Open(base, t.Metadata.Name)
+	if err != nil {
+		return nil, err
+	}
+	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
+	if m.Facts, err = cluster.Detect(ctx); err != nil {
+		return nil, err
+	}
+	if m.Engine, err = cluster.Prepare(ctx, m.Facts, base); err != nil {
+		return nil, err
+	}
+	if prepare && !a.quiet {
+		fmt.Fprintf(a.Err, "host: %s %s\n", m.Facts.Engine, m.Facts.EngineVersion)
+		for _, said := range m.Facts.Adjustments() {
+			fmt.Fprintln(a.Err, "host:", said)
+		}
+	}
+	if _, err := m.RecoverOwner(ctx, prepare); err != nil {
+		return nil, err
+	}
+	m.Provider = kind.New(m.Engine, m.Facts, t.NetworkName(), m.Labels())
+	return m, nil
+}
+
+// openBundle finds the image bundle that clusters are made from. It is needed only while a
+// cluster or its node image is missing.
+func (a *app) openBundle(m *plan.Mesh, dir string) error {
+	if dir == "" {
+		dir = bundle.DefaultDir()
+	}
+	b, err := bundle.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return diag.Hint(fmt.Errorf("there is no image bundle in %s, and pulling from a registry is not built yet", dir),
+			"`meshfed bundle build` makes one from source (about 20 minutes the first time), or name one with --bundle DIR")
+	}
+	m.Bundle = b
+	return err
+}
+
+// isSelected says whether --clusters lets a cluster through.
+func (a *app) isSelected(name string) bool {
+	return len(a.clusters) == 0 || slices.Contains(a.clusters, name)
+}

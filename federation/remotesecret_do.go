@@ -1,0 +1,201 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package federation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// How often and how long a new token is tried.
+const (
+	tryInterval = 100 * time.Millisecond
+	tryDeadline = 10 * time.Second
+)
+
+// Do writes the Secret. A token that is still good is kept; else Of is asked for one, and the
+// new one is tried before istiod gets it. Idempotent; blocks for a few requests.
+func (r RemoteSecret) Do(ctx context.Context, _ graph.Change) error {
+	if err := r.do(ctx); err != nil {
+		return fmt.Errorf("applying %s: %w", r.pair(), err)
+	}
+	return nil
+}
+
+func (r RemoteSecret) do(ctx context.Context) error {
+	f, err := r.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ensureAccount(ctx, r.Of, f.account, r.Labels); err != nil {
+		return err
+	}
+	f.want.Token = f.token
+	if f.token == "" {
+		graph.State(ctx, "asking %s for a token", r.Peer)
+		if f.want.Token, f.expires, err = r.grant(ctx, f.account); err != nil {
+			return err
+		}
+	}
+	secret, err := r.object(f.want, f.expires)
+	if err != nil {
+		return err
+	}
+	if err := r.In.Apply(ctx, secret); err != nil {
+		return err
+	}
+	return r.dropForeign(ctx, f.foreign)
+}
+
+// grant makes a token of Of for In, tries it, and says when it ends.
+func (r RemoteSecret) grant(ctx context.Context, account string) (token, expires string, err error) {
+	uid, err := r.bind(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	seconds := int64(r.Lifetime / time.Second)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		ExpirationSeconds: &seconds,
+		BoundObjectRef: &authenticationv1.BoundObjectReference{
+			APIVersion: "v1", Kind: "Secret", Name: BindingName(r.In.Cluster), UID: uid},
+	}}
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: topology.SystemNamespace}}
+	if err := r.Of.SubResource("token").Create(ctx, sa, request); err != nil {
+		return "", "", r.Of.Explain(err, "requesting a token of "+account)
+	}
+	c, err := parseToken(request.Status.Token)
+	if err != nil {
+		return "", "", r.Of.Explain(err, "requesting a token of "+account)
+	}
+	end := c.expiry()
+	if end.IsZero() {
+		return "", "", r.Of.Explain(errors.New("the granted token never expires"), "requesting a token of "+account)
+	}
+	if granted := end.Sub(r.now()); granted < r.Lifetime*9/10 {
+		graph.State(ctx, "%s grants %s of the %s asked for", r.Peer, round(granted), r.Lifetime)
+	}
+	if err := r.tryNew(ctx, request.Status.Token, account); err != nil {
+		return "", "", err
+	}
+	return request.Status.Token, end.Format(time.RFC3339), nil
+}
+
+// tryNew waits until a new token is good: an API server learns of new roles a moment after
+// they are written.
+func (r RemoteSecret) tryNew(ctx context.Context, token, account string) error {
+	err := poll.Until(ctx, poll.Options{What: r.Peer + " to take a new token of " + account, Interval: tryInterval, Deadline: tryDeadline},
+		func(ctx context.Context) (bool, string, error) {
+			reason, err := r.try(ctx, token)
+			return err == nil && reason == "", reason, err
+		})
+	if err != nil && ctx.Err() == nil {
+		err = diag.Hint(err, "what the account may do: "+
+			r.Of.Kubectl("auth can-i --list --as "+subject(topology.SystemNamespace, account)))
+	}
+	return err
+}
+
+// bind makes the Secret that tokens for In are bound to, and returns its UID. One that
+// exists is kept: making it anew would revoke the token that istiod uses right now.
+func (r RemoteSecret) bind(ctx context.Context) (types.UID, error) {
+	want := r.binding()
+	if err := r.Of.Apply(ctx, want); err != nil {
+		return "", err
+	}
+	var live corev1.Secret
+	if err := r.Of.Get(ctx, client.ObjectKeyFromObject(want), &live); err != nil {
+		return "", r.Of.Explain(err, "reading Secret "+want.Name)
+	}
+	if live.DeletionTimestamp != nil {
+		return "", r.Of.Explain(errors.New("it is being deleted"), "binding a token to Secret "+want.Name)
+	}
+	return live.UID, nil
+}
+
+// dropForeign takes keys out of the Secret that are not for Peer.
+func (r RemoteSecret) dropForeign(ctx context.Context, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	data := map[string]any{}
+	for _, key := range keys {
+		data[key] = nil
+	}
+	patch, err := json.Marshal(map[string]any{"data": data})
+	if err != nil {
+		return err
+	}
+	target := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: topology.RemoteSecretName(r.Peer), Namespace: topology.SystemNamespace}}
+	err = r.In.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(topology.FieldManager))
+	return r.In.Explain(err, "taking other clusters out of Secret "+target.Name)
+}
+
+// LookRemove says whether Remove has something to delete. A side whose client is nil is left
+// out, for clusters that are gone.
+func (r RemoteSecret) LookRemove(ctx context.Context) (graph.Change, error) {
+	targets, err := r.removable(ctx)
+	if err != nil {
+		return graph.Change{Action: graph.Unknown}, err
+	}
+	if len(targets) == 0 {
+		return graph.Change{Action: graph.None}, nil
+	}
+	return graph.Change{Action: graph.Delete, Reason: "credentials for " + r.Peer + " are there"}, nil
+}
+
+// Remove deletes the Secret in In and the one in Of that its tokens are bound to, which
+// revokes them; absent is success, and what does not carry our labels stays. Where In or Of
+// is nil that side is left out.
+func (r RemoteSecret) Remove(ctx context.Context) error {
+	targets, err := r.removable(ctx)
+	errs := []error{err}
+	for _, t := range targets {
+		errs = append(errs, t.in.Remove(ctx, t.obj))
+	}
+	return errors.Join(errs...)
+}
+
+type target struct {
+	in  *kube.Client
+	obj client.Object
+}
+
+func (r RemoteSecret) removable(ctx context.Context) ([]target, error) {
+	var targets []target
+	var errs []error
+	add := func(c *kube.Client, name string) {
+		if c == nil || name == "" {
+			return
+		}
+		s := &corev1.Secret{}
+		err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, s)
+		switch {
+		case kube.Absent(err):
+		case err != nil:
+			errs = append(errs, c.Explain(err, "reading Secret "+name))
+		case ours(s, r.Labels):
+			targets = append(targets, target{c, s})
+		}
+	}
+	add(r.In, topology.RemoteSecretName(r.Peer))
+	if r.In != nil {
+		add(r.Of, BindingName(r.In.Cluster))
+	}
+	return targets, errors.Join(errs...)
+}

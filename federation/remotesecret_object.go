@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// object is the remote secret as istioctl's library shapes it, with our labels and the end
+// of its token added.
+func (r RemoteSecret) object(a access, expires string) (*corev1.Secret, error) {
+	config, err := a.kubeconfig()
+	if err != nil {
+		return nil, err
+	}
+	return &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        topology.RemoteSecretName(r.Peer),
+			Namespace:   topology.SystemNamespace,
+			Labels:      r.labels(),
+			Annotations: map[string]string{topology.AnnotationCluster: r.Peer, topology.AnnotationExpires: expires},
+		},
+		Data: map[string][]byte{r.Peer: config},
+	}, nil
+}
+
+func (r RemoteSecret) labels() map[string]string {
+	return kube.Labels(r.Labels, map[string]string{topology.LabelMultiCluster: "true"})
+}
+
+// labelsDiffer compares what object puts on the Secret, the end of the token apart.
+func (r RemoteSecret) labelsDiffer(s *corev1.Secret) []graph.FieldChange {
+	var fields []graph.FieldChange
+	want := r.labels()
+	for _, key := range sorted(want) {
+		if s.Labels[key] != want[key] {
+			fields = append(fields, graph.FieldChange{Path: "metadata.labels." + key, Old: s.Labels[key], New: want[key]})
+		}
+	}
+	if got := s.Annotations[topology.AnnotationCluster]; got != r.Peer {
+		fields = append(fields, graph.FieldChange{Path: "metadata.annotations." + topology.AnnotationCluster, Old: got, New: r.Peer})
+	}
+	return fields
+}
+
+// binding is the Secret in Of that the token lives and dies with. It holds nothing.
+func (r RemoteSecret) binding() *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        BindingName(r.In.Cluster),
+			Namespace:   topology.SystemNamespace,
+			Labels:      r.Labels,
+			Annotations: map[string]string{"meshfed.io/description": "Deleting this Secret revokes what cluster " + r.In.Cluster + " reads this cluster with."},
+		},
+		Type: corev1.SecretTypeOpaque,
+	}
+}
+
+// authority is the CA of c's API server: from the kubeconfig, and where that names none from
+// what the cluster itself gives to its pods.
+func authority(ctx context.Context, c *kube.Client) ([]byte, error) {
+	if c.REST != nil && !c.REST.Insecure {
+		if len(c.REST.CAData) > 0 {
+			return c.REST.CAData, nil
+		}
+		if c.REST.CAFile != "" {
+			data, err := os.ReadFile(c.REST.CAFile)
+			return data, c.Explain(err, "reading the API server's CA")
+		}
+	}
+	var cm corev1.ConfigMap
+	if err := c.Get(ctx, client.ObjectKey{Namespace: metav1.NamespaceSystem, Name: "kube-root-ca.crt"}, &cm); err != nil {
+		return nil, c.Explain(err, "reading the API server's CA from ConfigMap kube-root-ca.crt")
+	}
+	ca := cm.Data[corev1.ServiceAccountRootCAKey]
+	if ca == "" {
+		return nil, c.Explain(errors.New("it has no "+corev1.ServiceAccountRootCAKey), "reading the API server's CA from ConfigMap kube-root-ca.crt")
+	}
+	return []byte(ca), nil
+}
+
+// ours says whether an object carries every one of our labels.
+func ours(obj client.Object, labels map[string]string) bool {
+	for key, value := range labels {
+		if obj.GetLabels()[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// pair names a pair in errors.
+func (r RemoteSecret) pair() string {
+	return fmt.Sprintf("remote secret for %s to %s", r.Peer, r.In.Cluster)
+}

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"context"
+
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// EastWestGateway is the gateway for the other networks. In a topology of one network there
+// is nothing to do.
+type EastWestGateway struct{ Mesh }
+
+// Values are the gateway chart's values for a cluster, with its eastWest.values last.
+//
+// The chart's own networkGateway value is not used: it opens 15012 and 15017 as well, which
+// only a remote cluster that has no istiod of its own needs.
+func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
+	service := map[string]any{
+		"type": cluster.EastWest.Service.Type,
+		"ports": []any{
+			port("status-port", topology.PortStatus, 0),
+			port("tls", topology.PortCrossNetwork, 0),
+		},
+	}
+	if annotations := cluster.EastWest.Service.Annotations; len(annotations) > 0 {
+		all := map[string]any{}
+		for key, value := range annotations {
+			all[key] = value
+		}
+		service["annotations"] = all
+	}
+	return overlay(e.gatewayValues(cluster, topology.EastWestSelector, cluster.EastWest.Replicas), map[string]any{
+		"labels": map[string]any{
+			"app": topology.EastWestGateway,
+			// On the Service it tells istiod that this is the way into the network.
+			topology.LabelNetwork: cluster.Network,
+		},
+		"env": map[string]any{
+			// The router mode adds SNI clusters for all services of the network; the
+			// requested view limits endpoints to that network.
+			"ISTIO_META_ROUTER_MODE":            "sni-dnat",
+			"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.Network,
+		},
+		"service": service,
+	}, cluster.EastWest.Values)
+}
+
+func (e EastWestGateway) gateway(c *kube.Client) (gateway, bool, error) {
+	cluster, err := e.cluster(c)
+	if err != nil || !e.Topology.HasEastWest() {
+		return gateway{}, false, err
+	}
+	return gateway{
+		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster),
+		address: cluster.EastWest.Service.Type == "LoadBalancer" && cluster.LoadBalancer.Type != "None",
+	}, true, nil
+}
+
+// Look implements Part.
+func (e EastWestGateway) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	g, wanted, err := e.gateway(c)
+	if err != nil || !wanted {
+		return graph.Change{Action: graph.None}, err
+	}
+	return g.look(ctx, c)
+}
+
+// Do implements Part, as IngressGateway does.
+func (e EastWestGateway) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
+	g, wanted, err := e.gateway(c)
+	if err != nil || !wanted {
+		return err
+	}
+	return g.do(ctx, c, change)
+}
+
+// Remove implements Part.
+func (e EastWestGateway) Remove(ctx context.Context, c *kube.Client) error {
+	return gateway{Mesh: e.Mesh, name: topology.EastWestGateway}.remove(ctx, c)
+}

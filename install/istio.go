@@ -1,0 +1,162 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// baseRelease and istiodRelease are the release names of Istio's installation guide.
+	baseRelease   = "istio-base"
+	istiodRelease = "istiod"
+	// keepPolicy makes Helm leave an object when its release goes
+	// (https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource).
+	keepPolicy = "helm.sh/resource-policy"
+)
+
+// IstioBase is Istio's definitions and what all revisions of a control plane share.
+type IstioBase struct{ Mesh }
+
+// Release is the chart with its values.
+func (b IstioBase) Release() (Release, error) {
+	chart, err := b.chart("base")
+	return Release{
+		Name: baseRelease, Namespace: topology.SystemNamespace,
+		Chart: chart, Labels: b.labels(), Values: b.values(),
+		Adjust: keepDefinitions,
+	}, err
+}
+
+func (b IstioBase) values() map[string]any {
+	values := map[string]any{}
+	if revision := b.Topology.Spec.Istio.Revision; revision != "" {
+		values["defaultRevision"] = revision
+	}
+	if secrets := b.pullSecrets(); secrets != nil {
+		values["global"] = map[string]any{"imagePullSecrets": secrets}
+	}
+	return values
+}
+
+// Look implements Part.
+func (b IstioBase) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	return look(ctx, c, b.Release)
+}
+
+// Do implements Part.
+func (b IstioBase) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
+	return do(ctx, c, change, b.Release)
+}
+
+// keepDefinitions marks custom resource definitions to be kept by Helm: deleting one
+// deletes every object of its kind, whoever made it. Remove decides about them itself.
+func keepDefinitions(u *unstructured.Unstructured) bool {
+	if u.GetKind() == "CustomResourceDefinition" {
+		annotations := u.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[keepPolicy] = "keep"
+		u.SetAnnotations(annotations)
+	}
+	return true
+}
+
+// Istiod is the control plane of a cluster. SystemNamespace, CACerts and IstioBase must be
+// there before: istiod reads cacerts when it starts, and signs with a root of its own when
+// there is none.
+type Istiod struct{ Mesh }
+
+// Release is the chart with the values of the client's cluster.
+func (i Istiod) Release(c *kube.Client) (Release, error) {
+	cluster, err := i.cluster(c)
+	if err != nil {
+		return Release{}, err
+	}
+	chart, err := i.chart("istio-control/istio-discovery")
+	if err != nil {
+		return Release{}, err
+	}
+	release := Release{
+		Name: i.revisioned(istiodRelease), Namespace: topology.SystemNamespace,
+		Chart: chart, Labels: i.labels(), Values: i.Values(cluster),
+		Wait: []Workload{{Kind: "Deployment", Name: i.revisioned(istiodRelease)}},
+	}
+	if small(cluster) {
+		release.Adjust = probeOften
+	}
+	return release, nil
+}
+
+// Look implements Part. It also waits to see the injection webhook's certificate.
+func (i Istiod) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	change, err := look(ctx, c, func() (Release, error) { return i.Release(c) })
+	if err != nil || change.Needed() {
+		return change, err
+	}
+	ready, state, err := i.webhook(ctx, c, nil)
+	if err != nil || ready {
+		return change, err
+	}
+	return graph.Change{Action: graph.Update, Reason: state}, nil
+}
+
+// Do implements Part. When it returns, istiod is ready and pods can be injected.
+func (i Istiod) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
+	if err := do(ctx, c, change, func() (Release, error) { return i.Release(c) }); err != nil {
+		return err
+	}
+	return i.waitForWebhook(ctx, c, nil)
+}
+
+// Remove uninstalls istiod. What istiod itself has made stays: see Leftovers.
+func (i Istiod) Remove(ctx context.Context, c *kube.Client) error {
+	return Release{Name: i.revisioned(istiodRelease), Namespace: topology.SystemNamespace, Labels: i.labels()}.Remove(ctx, c)
+}
+
+// probeOften makes istiod ready as soon as it is: the chart asks every 3 s, from the
+// second second on, which on a cluster of our own costs a second or two for nothing.
+func probeOften(u *unstructured.Unstructured) bool {
+	if u.GetKind() != "Deployment" {
+		return true
+	}
+	containers, _, _ := unstructured.NestedSlice(u.Object, "spec", "template", "spec", "containers")
+	for _, each := range containers {
+		container, ok := each.(map[string]any)
+		if !ok {
+			continue
+		}
+		if probe, ok := container["readinessProbe"].(map[string]any); ok {
+			probe["initialDelaySeconds"] = int64(0)
+			probe["periodSeconds"] = int64(1)
+		}
+	}
+	if len(containers) > 0 {
+		_ = unstructured.SetNestedSlice(u.Object, containers, "spec", "template", "spec", "containers")
+	}
+	return true
+}
+
+func look(ctx context.Context, c *kube.Client, release func() (Release, error)) (graph.Change, error) {
+	r, err := release()
+	if err != nil {
+		return graph.Change{}, err
+	}
+	return r.Look(ctx, c)
+}
+
+func do(ctx context.Context, c *kube.Client, change graph.Change, release func() (Release, error)) error {
+	r, err := release()
+	if err != nil {
+		return err
+	}
+	return r.Do(ctx, c, change)
+}

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Values are the istiod chart's values for a cluster: what follows from the topology, then
+// the topology's istio.values and istio.meshConfig, then the cluster's istio.values.
+func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
+	spec := i.Topology.Spec
+	values := map[string]any{
+		"global": map[string]any{
+			"hub": i.hub(istioHub),
+			"tag": i.version(),
+			// What a bundle has loaded must never be asked of a registry.
+			"imagePullPolicy": "IfNotPresent",
+			"meshID":          spec.Mesh.ID,
+			"multiCluster":    map[string]any{"clusterName": cluster.Name},
+			"network":         cluster.Network,
+		},
+		"meshConfig": i.meshConfig(),
+		// Lets istiod accept a bundle of several roots, so that the root can be rotated
+		// later without restarting anything.
+		"env": map[string]any{"ISTIO_MULTIROOT_MESH": "true"},
+	}
+	if spec.Istio.Revision != "" {
+		values["revision"] = spec.Istio.Revision
+	}
+	if spec.Istio.Profile != "" && spec.Istio.Profile != "default" {
+		// The charts know no profile of the name "default": it is what they do without one.
+		values["profile"] = spec.Istio.Profile
+	}
+	if secrets := i.pullSecrets(); secrets != nil {
+		values["global"].(map[string]any)["imagePullSecrets"] = secrets
+	}
+	trees := []map[string]any{values}
+	if small(cluster) {
+		trees = append(trees, smallValues())
+	}
+	if i.Settings.UpstreamEnvoy {
+		trees = append(trees, upstreamValues())
+	}
+	trees = append(trees, spec.Istio.Values)
+	if len(spec.Istio.MeshConfig) > 0 {
+		trees = append(trees, map[string]any{"meshConfig": spec.Istio.MeshConfig})
+	}
+	trees = append(trees, cluster.Istio.Values)
+	return overlay(trees...)
+}
+
+func (i Istiod) meshConfig() map[string]any {
+	metadata := map[string]any{
+		// The second half of rotating roots without restarts: agents take trust bundles
+		// from istiod as they change.
+		"PROXY_CONFIG_XDS_AGENT": "true",
+	}
+	if i.Topology.Spec.Istio.DNSProxying {
+		metadata["ISTIO_META_DNS_CAPTURE"] = "true"
+	}
+	return map[string]any{
+		"trustDomain":   i.Topology.Spec.Mesh.TrustDomain,
+		"accessLogFile": "/dev/stdout",
+		"defaultConfig": map[string]any{"proxyMetadata": metadata},
+	}
+}
+
+// smallValues lower what the chart asks for (half a core and 2 GiB for istiod, a tenth of
+// a core for each proxy) to what an idle mesh on one machine uses.
+func smallValues() map[string]any {
+	return map[string]any{
+		"autoscaleEnabled": false,
+		"replicaCount":     1,
+		"resources":        requests("50m", "128Mi"),
+		"global": map[string]any{
+			"proxy": map[string]any{"resources": requests("10m", "64Mi")},
+		},
+	}
+}
+
+func requests(cpu, memory string) map[string]any {
+	return map[string]any{"requests": map[string]any{"cpu": cpu, "memory": memory}}
+}
+
+// upstreamValues turn off the filters that only Istio's own build of Envoy has; a proxy
+// that does not know a filter rejects its whole configuration.
+func upstreamValues() map[string]any {
+	return map[string]any{
+		"env": map[string]any{
+			"PILOT_ENABLE_METADATA_EXCHANGE": "false",
+			"PILOT_ENABLE_ALPN_FILTER":       "false",
+		},
+		"telemetry":  map[string]any{"enabled": false},
+		"meshConfig": map[string]any{"defaultProviders": map[string]any{"metrics": []any{}}},
+	}
+}

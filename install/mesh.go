@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// istioHub is where Istio publishes its release images
+	// (https://istio.io/latest/docs/setup/additional-setup/customize-installation/).
+	istioHub = "docker.io/istio"
+	// metallbHub is where MetalLB publishes its images (values.yaml of its chart).
+	metallbHub = "quay.io/metallb"
+)
+
+// Part is one thing in one cluster.
+type Part interface {
+	// Look finds out what is to be done in the client's cluster; it changes nothing.
+	Look(ctx context.Context, c *kube.Client) (graph.Change, error)
+	// Do makes it so and returns when it is; it blocks, stops when ctx ends, and is
+	// idempotent.
+	Do(ctx context.Context, c *kube.Client, change graph.Change) error
+	// Remove takes it away again if it is ours; absent is success.
+	Remove(ctx context.Context, c *kube.Client) error
+}
+
+// The parts, in the order in which they build on each other.
+var (
+	_ Part = MetalLB{}
+	_ Part = SystemNamespace{}
+	_ Part = CACerts{}
+	_ Part = IstioBase{}
+	_ Part = Istiod{}
+	_ Part = IngressGateway{}
+	_ Part = EastWestGateway{}
+)
+
+// Mesh is what every part knows: the whole topology, who owns it, and what the images at
+// hand ask for. Which cluster is meant follows from the client.
+type Mesh struct {
+	// Topology is what shall exist.
+	Topology *topology.Topology
+	// Owner is the owner id that labels carry.
+	Owner string
+	// Settings follow from the image bundle.
+	Settings Settings
+}
+
+// Settings are properties of the images at hand that Istio must be told of.
+type Settings struct {
+	// UpstreamEnvoy says that the proxy image holds upstream Envoy: Istio's own filters
+	// (metadata exchange, ALPN, stats) are not in it and must not be configured.
+	UpstreamEnvoy bool
+}
+
+// cluster is the topology's entry for the client's cluster.
+func (m Mesh) cluster(c *kube.Client) (*topology.Cluster, error) {
+	if found := m.Topology.Cluster(c.Cluster); found != nil {
+		return found, nil
+	}
+	return nil, fmt.Errorf("cluster %q is not in topology %s", c.Cluster, m.Topology.Metadata.Name)
+}
+
+// labels mark an object as ours.
+func (m Mesh) labels() map[string]string {
+	return (*kube.Client)(nil).Owned(m.Topology, m.Owner)
+}
+
+// hub is a registry path with the topology's mirror in place of the registry.
+func (m Mesh) hub(published string) string {
+	mirror := strings.TrimSuffix(m.Topology.Spec.Images.Mirror, "/")
+	if mirror == "" {
+		return published
+	}
+	_, path, _ := strings.Cut(published, "/")
+	return mirror + "/" + path
+}
+
+// pullSecrets are the names of the secrets that nodes use to pull, or nil.
+func (m Mesh) pullSecrets() []any {
+	if m.Topology.Spec.Images.PullSecret == "" {
+		return nil
+	}
+	return []any{m.Topology.Spec.Images.PullSecret}
+}
+
+// version is the Istio release that is installed.
+func (m Mesh) version() string {
+	if m.Topology.Spec.Istio.Version != "" {
+		return m.Topology.Spec.Istio.Version
+	}
+	return topology.IstioVersion
+}
+
+// revisioned appends the control plane's revision to a name, as Istio's charts do.
+func (m Mesh) revisioned(name string) string {
+	if m.Topology.Spec.Istio.Revision == "" {
+		return name
+	}
+	return name + "-" + m.Topology.Spec.Istio.Revision
+}
+
+// chart is one of Istio's charts, at the version of the topology.
+func (m Mesh) chart(folder string) (Chart, error) {
+	chart, err := istioChart(folder)
+	chart.Version = m.version()
+	return chart, err
+}
+
+// small says whether the cluster is one that we made on this machine, where resource
+// requests fit for production would leave no room.
+func small(cluster *topology.Cluster) bool {
+	return cluster.Provider.Kubeconfig == nil && cluster.Provider.ClusterAPI == nil
+}

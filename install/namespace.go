@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// SystemNamespace is istio-system with its network label, without which istiod takes all
+// endpoints of the cluster for reachable from everywhere.
+type SystemNamespace struct{ Mesh }
+
+// Look says create when the namespace is absent and update when the label is. A network
+// label with another value, on a namespace that is not ours, is an error.
+func (n SystemNamespace) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	want, err := n.want(ctx, c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	return c.Look(ctx, want)
+}
+
+// Do applies the namespace.
+func (n SystemNamespace) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
+	want, err := n.want(ctx, c)
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, want)
+}
+
+// Remove deletes the namespace if it is ours, with all that is in it, and does not wait.
+func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
+	return removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace)
+}
+
+// want is the namespace as it shall be: ours when we make it; when it was there before, it
+// gets the network label and nothing that says it is ours.
+func (n SystemNamespace) want(ctx context.Context, c *kube.Client) (*corev1.Namespace, error) {
+	cluster, err := n.cluster(c)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]string{topology.LabelNetwork: cluster.Network}
+	var found corev1.Namespace
+	err = c.Get(ctx, client.ObjectKey{Name: topology.SystemNamespace}, &found)
+	switch {
+	case kube.Absent(err):
+		return kube.Namespace(topology.SystemNamespace, kube.Labels(n.labels(), labels)), nil
+	case err != nil:
+		return nil, c.Explain(err, "reading namespace "+topology.SystemNamespace)
+	}
+	if owned(&found, n.Mesh) {
+		return kube.Namespace(topology.SystemNamespace, kube.Labels(n.labels(), labels)), nil
+	}
+	if network := found.Labels[topology.LabelNetwork]; network != "" && network != cluster.Network {
+		err := fmt.Errorf("namespace %s is labelled %s=%s, the topology says %s", topology.SystemNamespace, topology.LabelNetwork, network, cluster.Network)
+		return nil, diag.Op(diag.Hint(err, "set network: "+network+" for cluster "+c.Cluster+", or change the label yourself"), c.Cluster, "looking at "+topology.SystemNamespace)
+	}
+	return kube.Namespace(topology.SystemNamespace, labels), nil
+}
+
+// owned says whether an object carries our topology and owner.
+func owned(obj client.Object, m Mesh) bool {
+	for key, value := range m.labels() {
+		if obj.GetLabels()[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// removeNamespace deletes a namespace that is ours and leaves others alone.
+func removeNamespace(ctx context.Context, c *kube.Client, m Mesh, name string) error {
+	var found corev1.Namespace
+	err := c.Get(ctx, client.ObjectKey{Name: name}, &found)
+	if kube.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return c.Explain(err, "reading namespace "+name)
+	}
+	if !owned(&found, m) {
+		return nil
+	}
+	return c.Remove(ctx, &found)
+}

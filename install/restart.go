@@ -1,0 +1,176 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package install
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// restartedAt is the annotation by which kubectl rollout restart makes new pods.
+	restartedAt = "kubectl.kubernetes.io/restartedAt"
+	// proxyContainer is the name of the container that the injector adds.
+	proxyContainer = "istio-proxy"
+)
+
+// signed lists the Deployments that hold certificates of the control plane's authority and
+// are ours: istiod first, whose leaf the others check.
+func (a CACerts) signed() []string {
+	return []string{a.revisioned(istiodRelease), topology.IngressGateway, topology.EastWestGateway}
+}
+
+// older names those of our Deployments that have a pod from before the given time: the
+// secret's creation. A secret that is changed in place, as rotation does, needs no restart.
+func (a CACerts) older(ctx context.Context, c *kube.Client, created metav1.Time) ([]string, error) {
+	pods, err := c.Pods(ctx, topology.SystemNamespace, nil)
+	if err != nil {
+		return nil, err
+	}
+	var late []string
+	for _, name := range a.signed() {
+		for i := range pods {
+			if pods[i].DeletionTimestamp == nil && pods[i].CreationTimestamp.Before(&created) && belongs(&pods[i], name) {
+				late = append(late, name)
+				break
+			}
+		}
+	}
+	return late, nil
+}
+
+// belongs says whether a pod is one of a Deployment of Istio's charts. They label istiod's
+// pods app=istiod with the revision, and gateways' pods app=<name>.
+func belongs(pod *corev1.Pod, deployment string) bool {
+	app := pod.Labels["app"]
+	if app == istiodRelease {
+		revision := pod.Labels["istio.io/rev"]
+		return deployment == istiodRelease && (revision == "default" || revision == "") ||
+			deployment == istiodRelease+"-"+revision
+	}
+	return app == deployment
+}
+
+// renew restarts what is older than the secret. Between istiod and the gateways it waits
+// until istiod has given out the root: a gateway that starts with the old one can not
+// reach istiod, and is not told of the new one for a minute.
+func (a CACerts) renew(ctx context.Context, c *kube.Client, created metav1.Time, root *x509.Certificate) error {
+	late, err := a.older(ctx, c, created)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	for _, name := range late {
+		if name != a.revisioned(istiodRelease) {
+			if err := a.waitForRoot(ctx, c, root); err != nil {
+				return err
+			}
+		}
+		if err := restart(ctx, c, name, a.now()); err != nil {
+			return err
+		}
+	}
+	if err := a.waitForRoot(ctx, c, root); err != nil {
+		return err
+	}
+	return a.countOthers(ctx, c, created)
+}
+
+// waitForRoot blocks until istiod is ready and both its ConfigMap for workloads and its
+// webhook carry the root.
+func (a CACerts) waitForRoot(ctx context.Context, c *kube.Client, root *x509.Certificate) error {
+	istiod := []Workload{{Kind: "Deployment", Name: a.revisioned(istiodRelease)}}
+	if err := waitReady(ctx, c, topology.SystemNamespace, istiod); err != nil {
+		return err
+	}
+	err := until(ctx, c, "ConfigMap "+topology.RootCertConfigMap, func(ctx context.Context) (bool, string, error) {
+		var found corev1.ConfigMap
+		err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.RootCertConfigMap}, &found)
+		state := "istiod has not given out root " + certs.Fingerprint(root) + " yet"
+		if kube.Absent(err) {
+			return false, state, nil
+		}
+		return err == nil && contains([]byte(found.Data["root-cert.pem"]), root), state, err
+	})
+	if err != nil {
+		return err
+	}
+	return a.waitForWebhook(ctx, c, root)
+}
+
+// restart makes new pods for a Deployment in istio-system, as kubectl rollout restart does,
+// and blocks until they are ready and the old ones are gone. An absent one is fine.
+func restart(ctx context.Context, c *kube.Client, name string, now time.Time) error {
+	var found appsv1.Deployment
+	err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, &found)
+	if kube.Absent(err) {
+		return nil
+	}
+	if err != nil {
+		return c.Explain(err, "reading Deployment "+name)
+	}
+	graph.State(ctx, "restarting %s", name)
+	before := found.DeepCopy()
+	if found.Spec.Template.Annotations == nil {
+		found.Spec.Template.Annotations = map[string]string{}
+	}
+	found.Spec.Template.Annotations[restartedAt] = now.UTC().Format(time.RFC3339)
+	if err := c.Patch(ctx, &found, client.MergeFrom(before)); err != nil {
+		return c.Explain(err, "restarting Deployment "+name)
+	}
+	return waitReady(ctx, c, topology.SystemNamespace, []Workload{{Kind: "Deployment", Name: name}})
+}
+
+// countOthers says how many workloads still hold certificates of the authority before.
+// They are not ours to restart.
+func (a CACerts) countOthers(ctx context.Context, c *kube.Client, created metav1.Time) error {
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods); err != nil {
+		return c.Explain(err, "listing pods")
+	}
+	count, first := 0, ""
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		if pod.DeletionTimestamp != nil || !pod.CreationTimestamp.Before(&created) || pod.Namespace == topology.SystemNamespace || !proxied(pod) {
+			continue
+		}
+		if count++; first == "" {
+			first = pod.Namespace + "/" + pod.Name
+		}
+	}
+	if count > 0 {
+		graph.State(ctx, "%s still hold certificates of the authority before (%s): restart them when it suits", plural(count, "pod"), first)
+	}
+	return nil
+}
+
+func plural(count int, what string) string {
+	if count == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", count, what)
+}
+
+// proxied says whether the pod has a sidecar, as a container or as a native sidecar.
+func proxied(pod *corev1.Pod) bool {
+	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range containers {
+			if containers[i].Name == proxyContainer {
+				return true
+			}
+		}
+	}
+	return false
+}

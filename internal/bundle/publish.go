@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bundle
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshfed/meshfed/internal/diag"
+)
+
+// publish puts the artefacts together as a bundle in dir, which holds either the old or the new
+// bundle, never a mixture.
+func (b *builder) publish(dir string) (*Bundle, error) {
+	key := hash(b.nodeImage().key, b.componentImages().key, b.chart().key)
+	if old, err := Open(dir); err == nil && old.Key == key {
+		return old, nil
+	}
+	if err := ours(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, fmt.Errorf("making the bundle's folder: %w", err)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), unfinished)
+	if err != nil {
+		return nil, fmt.Errorf("making the bundle's folder: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := b.gather(tmp, key); err != nil {
+		return nil, fmt.Errorf("putting the bundle together: %w", err)
+	}
+	if err := swap(tmp, dir); err != nil {
+		return nil, fmt.Errorf("putting the bundle in place: %w", err)
+	}
+	return Open(dir)
+}
+
+func (b *builder) gather(dir, key string) error {
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	for to, a := range map[string]artefact{imagesDir: b.componentImages(), nodeDir: b.nodeImage(), chartsDir: b.chart()} {
+		if err := linkTree(b.cache.path(a), filepath.Join(dir, to)); err != nil {
+			return err
+		}
+	}
+	m, err := b.manifest(dir, key)
+	if err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFiles(dir, map[string][]byte{manifestFile: append(data, '\n')})
+}
+
+// manifest describes what lies in dir.
+func (b *builder) manifest(dir, key string) (*Manifest, error) {
+	m := &Manifest{
+		Created: time.Now().UTC().Truncate(time.Second), Key: key,
+		Kubernetes: KubernetesVersion, Istio: IstioVersion, NodeImage: nodeName(b.nodeImage().key),
+		Charts:        []Chart{{Name: "metallb", Version: MetalLBVersion, File: chartsDir + "/" + chartFile}},
+		Substitutions: []string{substituteEnvoy, substituteCNI},
+		Settings:      Settings{UpstreamEnvoy: true, BridgeCNI: true},
+	}
+	sourceOf := map[string]string{m.NodeImage: "Debian " + suite + ", " + kindModule + " " + KindVersion + ", Kubernetes " + KubernetesVersion}
+	for _, c := range b.images {
+		sourceOf[c.name] = c.source
+	}
+	for _, layout := range []string{nodeDir, imagesDir} {
+		images, err := describeImages(filepath.Join(dir, layout))
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(images, func(x, y Image) int { return strings.Compare(x.Name, y.Name) })
+		for _, i := range images {
+			i.Source = sourceOf[i.Name]
+			m.Images = append(m.Images, i)
+		}
+	}
+	for _, root := range []artefact{b.nodeRoot(), b.proxyRoot()} {
+		packages, err := installed(filepath.Join(b.cache.path(root), rootArchive))
+		if err != nil {
+			return nil, err
+		}
+		m.Debian = append(m.Debian, packages...)
+	}
+	slices.SortFunc(m.Debian, func(x, y Package) int { return strings.Compare(x.Name+" "+x.Version, y.Name+" "+y.Version) })
+	m.Debian = slices.Compact(m.Debian)
+	return m, nil
+}
+
+// swap moves tmp to dir; what dir was goes only when the new one is in place.
+func swap(tmp, dir string) error {
+	old := tmp + ".old"
+	if err := os.Rename(dir, old); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return err
+	}
+	return removeAll(old)
+}
+
+// ours refuses a folder that holds something else than a bundle: it would be lost.
+func ours(dir string) error {
+	found, err := os.ReadDir(dir)
+	if err != nil || len(found) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
+		return nil
+	}
+	return diag.Hint(fmt.Errorf("%s holds files but no image bundle", dir), "name a folder that is empty or does not exist")
+}

@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Container is what matters of a container.
+type Container struct {
+	// ID is the full id and Name the name that was given.
+	ID, Name string
+	// Labels of the container.
+	Labels map[string]string
+	// Image is the name that the container was made from.
+	Image string
+	// State is podman's word: created, running, stopping, stopped, exited and others. A
+	// container whose processes were killed together with podman's monitor stays "running".
+	State string
+	// Networks maps the networks it is attached to, to the IPv4 address it has there now;
+	// the address is invalid while the container does not run.
+	Networks map[string]netip.Addr
+	// Ports maps TCP ports of the container to ports of the host.
+	Ports map[int]int
+}
+
+// Running says that the engine believes the container to run.
+func (c Container) Running() bool { return c.State == "running" }
+
+// On says whether the container is attached to the network.
+func (c Container) On(network string) bool {
+	_, ok := c.Networks[network]
+	return ok
+}
+
+// Containers lists the containers, running or not, that pass every filter ("label=key=value",
+// "network=name"), by name.
+func Containers(ctx context.Context, e Engine, filters ...string) ([]Container, error) {
+	args := []string{"ps", "--all", "--no-trunc", "--quiet"}
+	for _, f := range filters {
+		args = append(args, "--filter", f)
+	}
+	out, err := e.Run(ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	ids := strings.Fields(out)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	list, err := inspectContainers(ctx, e, ids)
+	if absent(err) {
+		// One has gone since it was listed: look at each on its own.
+		list, err = inspectOneByOne(ctx, e, ids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking at containers: %w", err)
+	}
+	slices.SortFunc(list, func(a, b Container) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func inspectOneByOne(ctx context.Context, e Engine, ids []string) ([]Container, error) {
+	var all []Container
+	for _, id := range ids {
+		list, err := inspectContainers(ctx, e, []string{id})
+		if err != nil && !absent(err) {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+func inspectContainers(ctx context.Context, e Engine, ids []string) ([]Container, error) {
+	out, err := e.Run(ctx, append([]string{"container", "inspect"}, ids...)...)
+	if err != nil {
+		return nil, err
+	}
+	return parseContainers([]byte(out))
+}
+
+// parseContainers reads what podman container inspect writes.
+func parseContainers(data []byte) ([]Container, error) {
+	var raw []struct {
+		ID        string `json:"Id"`
+		Name      string
+		ImageName string
+		State     struct{ Status string }
+		Config    struct{ Labels map[string]string }
+
+		NetworkSettings struct {
+			Networks map[string]struct{ IPAddress string }
+			Ports    map[string][]struct{ HostPort string }
+		}
+	}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, fmt.Errorf("reading containers: %w", err)
+	}
+	list := make([]Container, len(raw))
+	for i, r := range raw {
+		list[i] = Container{ID: r.ID, Name: strings.TrimPrefix(r.Name, "/"), Labels: r.Config.Labels, Image: r.ImageName,
+			State: r.State.Status, Networks: map[string]netip.Addr{}}
+		for name, n := range r.NetworkSettings.Networks {
+			// No address is what a container that does not run has.
+			addr, _ := netip.ParseAddr(n.IPAddress)
+			list[i].Networks[name] = addr
+		}
+		list[i].Ports = map[int]int{}
+		for name, bound := range r.NetworkSettings.Ports {
+			inside, err := strconv.Atoi(strings.TrimSuffix(name, "/tcp"))
+			if err != nil || len(bound) == 0 {
+				continue
+			}
+			if outside, err := strconv.Atoi(bound[0].HostPort); err == nil {
+				list[i].Ports[inside] = outside
+			}
+		}
+	}
+	return list, nil
+}
+
+// removeAttempts is how often a container is asked to go: podman needs two attempts when the
+// processes were killed behind its back (the first only finds that out).
+const removeAttempts = 3
+
+// RemoveContainers removes containers at once, without time to stop, together with their
+// anonymous volumes. Absent is success; nothing is asked about what is in them.
+func RemoveContainers(ctx context.Context, e Engine, names ...string) error {
+	var errs []error
+	for _, name := range names {
+		var err error
+		for range removeAttempts {
+			if _, err = e.Run(ctx, "rm", "--force", "--volumes", "--time", "0", name); err == nil || absent(err) || ctx.Err() != nil {
+				break
+			}
+		}
+		if err != nil && !absent(err) {
+			errs = append(errs, fmt.Errorf("removing container %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,116 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// cluster makes one kind cluster and waits for its nodes.
+func (m *Mesh) cluster(name string, needs ...string) graph.Step {
+	return graph.Step{
+		ID: "cluster@" + name, Cluster: name, Title: "kind cluster", Needs: needs,
+		Timeout: minutes(8), Expected: seconds(25),
+		Look: func(ctx context.Context) (graph.Change, error) { return m.lookCluster(ctx, name) },
+		Do:   func(ctx context.Context, _ graph.Change) error { return m.makeCluster(ctx, name) },
+	}
+}
+
+func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, error) {
+	c, err := m.Client(ctx, name)
+	if errors.Is(err, ErrNoCluster) {
+		return graph.Change{Action: graph.Create}, nil
+	}
+	if err != nil {
+		return graph.Change{Action: graph.Update, Reason: "it is there and does not work: " + err.Error()}, ctx.Err()
+	}
+	ready, state, err := nodesReady(ctx, c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	if !ready {
+		return graph.Change{Action: graph.Update, Reason: state}, nil
+	}
+	return graph.Change{Action: graph.None}, nil
+}
+
+func (m *Mesh) makeCluster(ctx context.Context, name string) error {
+	if m.Bundle == nil {
+		return diag.Hint(errors.New("there is no image bundle to make a cluster from"), "meshfed bundle build")
+	}
+	c := m.Topology.Cluster(name)
+	spec := cluster.SpecFor(m.Topology, c, m.Bundle.NodeImage, m.Bundle.Settings.BridgeCNI)
+	for _, p := range install.IngressPorts(c) {
+		spec.Ports = append(spec.Ports, cluster.Port{Host: p.Host, Node: p.Node})
+	}
+	m.forget(name)
+	if err := m.Provider.Ensure(ctx, spec); err != nil {
+		return diag.Op(err, name, "making the kind cluster")
+	}
+	client, err := m.refresh(ctx, name)
+	if err != nil {
+		return err
+	}
+	return poll.Until(ctx, poll.Options{What: "the nodes of " + name, Interval: 200 * time.Millisecond, Deadline: minutes(3)},
+		func(ctx context.Context) (bool, string, error) {
+			ready, state, err := nodesReady(ctx, client)
+			graph.State(ctx, "%s", state)
+			return ready, state, err
+		})
+}
+
+// nodesReady says whether all nodes are, and which is not.
+func nodesReady(ctx context.Context, c *kube.Client) (bool, string, error) {
+	var nodes corev1.NodeList
+	if err := c.List(ctx, &nodes); err != nil {
+		return false, "", c.Explain(err, "listing nodes")
+	}
+	if len(nodes.Items) == 0 {
+		return false, "no node has registered", nil
+	}
+	for i := range nodes.Items {
+		for _, condition := range nodes.Items[i].Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+				return false, fmt.Sprintf("node %s is not ready: %s", nodes.Items[i].Name, condition.Message), nil
+			}
+		}
+	}
+	return true, fmt.Sprintf("%d of %d nodes ready", len(nodes.Items), len(nodes.Items)), nil
+}
+
+// hostPorts lists the ports of this host that a cluster will listen on.
+func (m *Mesh) hostPorts(name string) []int {
+	c := m.Topology.Cluster(name)
+	var ports []int
+	for _, p := range install.IngressPorts(c) {
+		ports = append(ports, p.Host)
+	}
+	if c.Provider.Kind != nil {
+		for _, p := range c.Provider.Kind.Ports {
+			ports = append(ports, p.Host)
+		}
+	}
+	return ports
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+func duration(d topology.Duration) time.Duration { return time.Duration(d) }
+
+// now is the wall clock, for certificate validity.
+func now() time.Time { return time.Now() }

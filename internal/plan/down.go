@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+)
+
+// Down lists the steps that remove what Up made. It works from the clusters that are found
+// on the topology's own network united with those of the file, so a cluster that was
+// dropped from the file goes too, and it needs no state directory.
+//
+// Every cluster of this release is a kind cluster that Up made, so that what was put into it
+// goes with it; its peers go at the same time, so no remote secret outlives its token.
+func Down(ctx context.Context, m *Mesh) ([]graph.Step, error) {
+	found, err := m.Provider.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var steps []graph.Step
+	var needs []string
+	for _, name := range m.known(found) {
+		id := "cluster@" + name
+		needs = append(needs, id)
+		steps = append(steps, graph.Step{
+			ID: id, Cluster: name, Title: "kind cluster " + name, Timeout: minutes(3), Expected: seconds(5),
+			Look: func(ctx context.Context) (graph.Change, error) { return m.lookGone(ctx, name) },
+			Do: func(ctx context.Context, _ graph.Change) error {
+				return diag.Op(m.Provider.Delete(ctx, name), name, "deleting the kind cluster")
+			},
+		})
+	}
+	if m.Topology.OwnsNetwork() {
+		steps = append(steps, m.step("network", "container network", seconds(60), seconds(1), networkGone{m}, needs...))
+	}
+	return steps, nil
+}
+
+// known unites the kind clusters of the file with those that were found.
+func (m *Mesh) known(found []string) []string {
+	var names []string
+	for _, name := range m.Topology.Names() {
+		names = append(names, m.Topology.KindName(name))
+	}
+	for _, name := range found {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (m *Mesh) lookGone(ctx context.Context, kindName string) (graph.Change, error) {
+	found, err := m.Provider.List(ctx)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	if slices.Contains(found, kindName) {
+		return graph.Change{Action: graph.Delete}, nil
+	}
+	return graph.Change{Action: graph.None, Reason: "not there"}, nil
+}
+
+// networkGone removes the topology's own container network.
+type networkGone struct{ m *Mesh }
+
+func (n networkGone) Look(ctx context.Context) (graph.Change, error) {
+	found, err := cluster.InspectNetwork(ctx, n.m.Engine, n.m.Topology.NetworkName())
+	switch {
+	case errors.Is(err, cluster.ErrNoNetwork):
+		return graph.Change{Action: graph.None, Reason: "not there"}, nil
+	case err != nil:
+		return graph.Change{}, err
+	case !found.OwnedBy(n.m.Labels()):
+		return graph.Change{Action: graph.None, Reason: "not ours, left alone"}, nil
+	}
+	return graph.Change{Action: graph.Delete, Reason: found.Subnet.String()}, nil
+}
+
+func (n networkGone) Do(ctx context.Context, _ graph.Change) error {
+	return cluster.RemoveNetwork(ctx, n.m.Engine, n.m.Topology.NetworkName(), n.m.Labels())
+}
+
+// Leftovers names what of the topology is still on this host; empty after a good Down.
+func (m *Mesh) Leftovers(ctx context.Context) ([]string, error) {
+	var left []string
+	found, err := m.Provider.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking for clusters that are left: %w", err)
+	}
+	for _, name := range found {
+		left = append(left, "kind cluster "+name)
+	}
+	n, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
+	switch {
+	case err == nil && m.Owner != "" && n.OwnedBy(m.Labels()):
+		left = append(left, "container network "+n.Name)
+	case err != nil && !errors.Is(err, cluster.ErrNoNetwork):
+		return nil, fmt.Errorf("looking for a network that is left: %w", err)
+	}
+	return left, nil
+}
+
+// RemoveState removes the topology's state directory; the root key stays unless asked for.
+func (m *Mesh) RemoveState(deleteCerts bool) error { return m.State.Remove(!deleteCerts) }

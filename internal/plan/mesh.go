@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/state"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Mesh is what the steps of one topology work with on this host. Its methods are safe for
+// concurrent use.
+type Mesh struct {
+	// Topology is what shall exist.
+	Topology *topology.Topology
+	// State is the topology's state directory.
+	State state.Dir
+	// Facts, Engine and Provider are how clusters are made on this host.
+	Facts    cluster.Facts
+	Engine   cluster.Engine
+	Provider cluster.Provider
+	// Bundle holds the images; nil where a command needs none.
+	Bundle *bundle.Bundle
+	// Owner is the topology's owner id; see RecoverOwner.
+	Owner string
+	// Clusters limits the work to these; empty means all.
+	Clusters []string
+
+	mu      sync.Mutex
+	clients map[string]*kube.Client
+}
+
+// ErrNoCluster means that a cluster does not exist (yet).
+var ErrNoCluster = errors.New("the cluster does not exist")
+
+// RecoverOwner sets Owner: from the state directory, else from the labels of the container
+// network, else (when make is true) a new one, which is kept. It returns false when there
+// is no owner, so nothing of the topology exists.
+func (m *Mesh) RecoverOwner(ctx context.Context, make bool) (bool, error) {
+	owner, err := m.State.Owner()
+	if err == nil {
+		m.Owner = owner
+		return true, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
+	switch {
+	case err == nil && network.Labels[topology.LabelTopology] == m.Topology.Metadata.Name:
+		m.Owner = network.Labels[topology.LabelOwner]
+	case err == nil || errors.Is(err, cluster.ErrNoNetwork):
+		if !make {
+			return false, nil
+		}
+		m.Owner = state.NewOwner()
+	default:
+		return false, err
+	}
+	if !make {
+		return true, nil
+	}
+	return true, m.State.SetOwner(m.Owner)
+}
+
+// Labels are what everything that we make outside the clusters carries.
+func (m *Mesh) Labels() map[string]string {
+	return map[string]string{topology.LabelTopology: m.Topology.Metadata.Name, topology.LabelOwner: m.Owner}
+}
+
+// Selected lists the clusters to work on, in file order.
+func (m *Mesh) Selected() []string {
+	if len(m.Clusters) == 0 {
+		return m.Topology.Names()
+	}
+	return slices.DeleteFunc(m.Topology.Names(), func(name string) bool { return !slices.Contains(m.Clusters, name) })
+}
+
+// Client returns a client of the named cluster whose API answers. It asks the provider for
+// a new kubeconfig when the one in the state directory is missing or no longer works. The
+// error is an ErrNoCluster when the cluster does not exist.
+func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
+	m.mu.Lock()
+	c := m.clients[name]
+	m.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	kindName := m.Topology.KindName(name)
+	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
+	if err == nil {
+		_, err = c.Version(ctx)
+	}
+	if err != nil {
+		names, lerr := m.Provider.List(ctx)
+		if lerr != nil {
+			return nil, diag.Op(lerr, name, "listing clusters")
+		}
+		if !slices.Contains(names, kindName) {
+			return nil, fmt.Errorf("%s: %w", kindName, ErrNoCluster)
+		}
+		if c, err = m.refresh(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.clients == nil {
+		m.clients = map[string]*kube.Client{}
+	}
+	m.clients[name] = c
+	return c, nil
+}
+
+// refresh writes a new kubeconfig and returns a client that was tried.
+func (m *Mesh) refresh(ctx context.Context, name string) (*kube.Client, error) {
+	data, err := m.Provider.Kubeconfig(ctx, m.Topology.KindName(name), cluster.FromHost)
+	if err != nil {
+		return nil, diag.Op(err, name, "getting a kubeconfig")
+	}
+	if err := m.State.WriteKubeconfig(name, data); err != nil {
+		return nil, err
+	}
+	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Version(ctx)
+	return c, err
+}
+
+// forget drops the client of a cluster that is made or removed.
+func (m *Mesh) forget(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.clients, name)
+}
+
+// Live returns a client for each selected cluster that exists and answers, and the errors
+// of those that exist but do not.
+func (m *Mesh) Live(ctx context.Context) (map[string]*kube.Client, error) {
+	live := map[string]*kube.Client{}
+	var failed []error
+	for _, name := range m.Selected() {
+		c, err := m.Client(ctx, name)
+		switch {
+		case err == nil:
+			live[name] = c
+		case !errors.Is(err, ErrNoCluster):
+			failed = append(failed, err)
+		}
+	}
+	return live, errors.Join(failed...)
+}
+
+// store is where the root lies.
+func (m *Mesh) store() certs.Store { return certs.Store{Dir: m.State.PKI()} }
+
+// Substitutions says what of the mesh is not what a release would use; empty without a
+// bundle.
+func (m *Mesh) Substitutions() []string {
+	if m.Bundle == nil {
+		return nil
+	}
+	return m.Bundle.Substitutions
+}
+
+// hasFile says whether path exists.
+func hasFile(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// record is what each cluster says of itself in the ConfigMap kube-system/meshfed-owner, so
+// that a command without a state directory or a bundle knows it too.
+type record struct {
+	topology, owner string
+	substitutions   []string
+	probe           string
+}
+
+// ownership writes the record.
+type ownership struct{ m *Mesh }
+
+// wanted keeps what the record already says of images: a cluster has those of the bundle that
+// it was made from, whatever bundle is at hand now.
+func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, error) {
+	images := record{substitutions: o.m.Substitutions()}
+	switch {
+	case found != nil && found.probe != "":
+		images = *found
+	case o.m.Bundle != nil:
+		images.probe, _ = o.m.Bundle.Image(bundle.ProbeRepository)
+	}
+	substitutions, err := json.Marshal(append([]string{}, images.substitutions...))
+	if err != nil {
+		return nil, fmt.Errorf("encoding substitutions: %w", err)
+	}
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: topology.OwnerNamespace, Name: topology.OwnerConfigMap,
+			Labels: c.Owned(o.m.Topology, o.m.Owner),
+		},
+		Data: map[string]string{
+			"topology": o.m.Topology.Metadata.Name, "owner": o.m.Owner,
+			"mesh": o.m.Topology.Spec.Mesh.ID, "substitutions": string(substitutions),
+			"probeImage": images.probe,
+		},
+	}, nil
+}
+
+func (o ownership) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	found, err := readRecord(ctx, c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	if found != nil && (found.topology != o.m.Topology.Metadata.Name || found.owner != o.m.Owner) {
+		return graph.Change{}, diag.Hint(
+			fmt.Errorf("the cluster belongs to topology %s, owner %s, and we are %s, owner %s", found.topology, found.owner, o.m.Topology.Metadata.Name, o.m.Owner),
+			"choose another metadata.name, or run `meshfed down` where that topology was made")
+	}
+	wanted, err := o.wanted(c, found)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	return c.Look(ctx, wanted)
+}
+
+func (o ownership) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
+	found, err := readRecord(ctx, c)
+	if err != nil {
+		return err
+	}
+	wanted, err := o.wanted(c, found)
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, wanted)
+}
+
+// readRecord returns nil when the cluster has none.
+func readRecord(ctx context.Context, c *kube.Client) (*record, error) {
+	var found corev1.ConfigMap
+	err := c.Get(ctx, client.ObjectKey{Namespace: topology.OwnerNamespace, Name: topology.OwnerConfigMap}, &found)
+	if kube.Absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.Explain(err, "reading whose cluster it is")
+	}
+	r := &record{topology: found.Data["topology"], owner: found.Data["owner"], probe: found.Data["probeImage"]}
+	if text := found.Data["substitutions"]; text != "" {
+		if err := json.Unmarshal([]byte(text), &r.substitutions); err != nil {
+			return nil, diag.Op(errors.New("its list of substitutions is no JSON list"), c.Cluster, "reading "+topology.OwnerConfigMap)
+		}
+	}
+	return r, nil
+}
+
+// substituted says what of the live mesh is not what a release would use: from the clusters'
+// own record, else from the bundle.
+func (m *Mesh) substituted(ctx context.Context) []string {
+	live, _ := m.Live(ctx) // a cluster that does not answer is reported by whoever asks it
+	for _, name := range m.Selected() {
+		if c, ok := live[name]; ok {
+			if r, err := readRecord(ctx, c); err == nil && r != nil {
+				return r.substitutions
+			}
+		}
+	}
+	return m.Substitutions()
+}
+
+// probeImage is the image that verify sends into the mesh, as the clusters' record says: their
+// nodes have no other.
+func (m *Mesh) probeImage(ctx context.Context, clients map[string]*kube.Client) (string, error) {
+	for _, name := range m.Selected() {
+		if c, ok := clients[name]; ok {
+			r, err := readRecord(ctx, c)
+			if err != nil {
+				return "", err
+			}
+			if r != nil && r.probe != "" {
+				return r.probe, nil
+			}
+		}
+	}
+	return "", diag.Hint(errors.New("no cluster says which probe image it has"), "name one in spec.verify.probe.image, or run `meshfed up`")
+}

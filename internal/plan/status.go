@@ -1,0 +1,246 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Status is what is there now, as `meshfed status` shows it.
+type Status struct {
+	Clusters      []ClusterStatus `json:"clusters"`
+	Substitutions []string        `json:"substitutions"`
+}
+
+// ClusterStatus is one cluster as it is now.
+type ClusterStatus struct {
+	Name string `json:"name"`
+	// State is "ready", or what is wrong in words.
+	State string `json:"state"`
+	// Kubernetes and Istio are versions that run; empty when not known.
+	Kubernetes string `json:"kubernetes,omitempty"`
+	Istio      string `json:"istio,omitempty"`
+	// Network is Istio's.
+	Network string `json:"network"`
+	// EastWest is the gateway's address and port, empty without one.
+	EastWest string `json:"eastWest,omitempty"`
+	// URLs of the ingress gateway that answered from this host.
+	URLs []string `json:"urls,omitempty"`
+	// Credentials that the cluster holds.
+	Credentials []Credential `json:"credentials"`
+}
+
+// Credential is something that ends.
+type Credential struct {
+	// Kind: "intermediate CA", "root CA" or "remote secret".
+	Kind string `json:"kind"`
+	// Peer is the cluster that a remote secret is for.
+	Peer string `json:"peer,omitempty"`
+	// Expires in UTC.
+	Expires time.Time `json:"expires"`
+	// Soon says that less than a third of its lifetime is left.
+	Soon bool `json:"soon"`
+	// Renewal says who renews it.
+	Renewal string `json:"renewal"`
+	// Note is a warning in words.
+	Note string `json:"note,omitempty"`
+}
+
+// Healthy says that every cluster is ready and no credential ends soon.
+func (s Status) Healthy() bool {
+	for _, c := range s.Clusters {
+		if c.State != "ready" {
+			return false
+		}
+		for _, k := range c.Credentials {
+			if k.Soon {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Status looks at every selected cluster. A cluster that can not be read is part of the
+// answer, not an error.
+func (m *Mesh) Status(ctx context.Context) (Status, error) {
+	var s Status
+	for _, name := range m.Selected() {
+		c, err := m.StatusOf(ctx, name)
+		if err != nil {
+			if ctx.Err() != nil {
+				return s, ctx.Err()
+			}
+			c.State = err.Error()
+			if errors.Is(err, ErrNoCluster) {
+				c.State = "absent"
+			}
+		}
+		s.Clusters = append(s.Clusters, c)
+	}
+	s.Substitutions = m.substituted(ctx)
+	return s, nil
+}
+
+// StatusOf looks at one cluster.
+func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error) {
+	declared := m.Topology.Cluster(name)
+	s := ClusterStatus{Name: name, Network: declared.Network, Credentials: []Credential{}}
+	c, err := m.Client(ctx, name)
+	if err != nil {
+		return s, err
+	}
+	if s.Kubernetes, err = c.Version(ctx); err != nil {
+		return s, err
+	}
+	if s.State, err = meshState(ctx, c, declared, m.Topology.HasEastWest()); err != nil {
+		return s, err
+	}
+	var istiod appsv1.Deployment
+	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: "istiod"}, &istiod); err == nil {
+		s.Istio = istiod.Labels["app.kubernetes.io/version"]
+	}
+	if address := gatewayAddress(ctx, c, topology.EastWestGateway); address != "" {
+		s.EastWest = net.JoinHostPort(address, strconv.Itoa(topology.PortCrossNetwork))
+	}
+	s.URLs = ingressURLs(ctx, c, declared)
+	s.Credentials, err = credentials(ctx, c)
+	return s, err
+}
+
+// meshState is "ready", or the first thing that is not.
+func meshState(ctx context.Context, c *kube.Client, declared *topology.Cluster, eastWest bool) (string, error) {
+	if ready, state, err := nodesReady(ctx, c); err != nil || !ready {
+		return state, err
+	}
+	wanted := []string{"istiod"}
+	if eastWest {
+		wanted = append(wanted, topology.EastWestGateway)
+	}
+	if declared.Ingress != nil {
+		wanted = append(wanted, topology.IngressGateway)
+	}
+	for _, name := range wanted {
+		ready, state, err := c.DeploymentState(ctx, topology.SystemNamespace, name)
+		if kube.Absent(err) {
+			return name + " is missing", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if !ready {
+			return name + ": " + state, nil
+		}
+	}
+	return "ready", nil
+}
+
+func gatewayAddress(ctx context.Context, c *kube.Client, name string) string {
+	var service corev1.Service
+	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, &service); err != nil {
+		return ""
+	}
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		if ingress.IP != "" {
+			return ingress.IP
+		}
+	}
+	return ""
+}
+
+// ingressURLs tries the ingress gateway from this host and returns what answered; any HTTP
+// answer counts, for without routes it is 404.
+func ingressURLs(ctx context.Context, c *kube.Client, declared *topology.Cluster) []string {
+	if declared.Ingress == nil {
+		return nil
+	}
+	var tried []string
+	if port := declared.Ingress.HostPorts.HTTP; port != 0 {
+		tried = append(tried, "http://127.0.0.1:"+strconv.Itoa(port))
+	}
+	if address := gatewayAddress(ctx, c, topology.IngressGateway); address != "" {
+		tried = append(tried, "http://"+address)
+	}
+	var working []string
+	for _, url := range tried {
+		if answers(ctx, url) {
+			working = append(working, url)
+		}
+	}
+	return working
+}
+
+func answers(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil
+}
+
+// credentials lists what a cluster holds that ends.
+func credentials(ctx context.Context, c *kube.Client) ([]Credential, error) {
+	held := []Credential{}
+	var secret corev1.Secret
+	err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.CACertsSecret}, &secret)
+	if err != nil && !kube.Absent(err) {
+		return nil, c.Explain(err, "reading cacerts")
+	}
+	for _, part := range []struct{ kind, key string }{{"intermediate CA", "ca-cert.pem"}, {"root CA", "root-cert.pem"}} {
+		parsed, err := certs.ParseCertificates(secret.Data[part.key])
+		if err != nil || len(parsed) == 0 {
+			continue // absent, or broken: trust is verify's business
+		}
+		held = append(held, expiring(Credential{Kind: part.kind, Expires: parsed[0].NotAfter, Renewal: "you: rotation is not built yet"},
+			parsed[0].NotBefore))
+	}
+	var secrets corev1.SecretList
+	if err := c.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
+		return nil, c.Explain(err, "listing remote secrets")
+	}
+	for i := range secrets.Items {
+		s := &secrets.Items[i]
+		k := Credential{Kind: "remote secret", Peer: s.Annotations[topology.AnnotationCluster], Renewal: "`meshfed up`"}
+		expires, err := time.Parse(time.RFC3339, s.Annotations[topology.AnnotationExpires])
+		if err != nil {
+			k.Note = "its expiry is not recorded"
+			continue
+		}
+		k.Expires = expires
+		held = append(held, expiring(k, s.CreationTimestamp.Time))
+	}
+	return held, nil
+}
+
+// expiring marks what has less than a third of its lifetime left.
+func expiring(k Credential, from time.Time) Credential {
+	left, whole := k.Expires.Sub(now()), k.Expires.Sub(from)
+	switch {
+	case left <= 0:
+		k.Soon, k.Note = true, "EXPIRED"
+	case left < whole/3:
+		k.Soon, k.Note = true, fmt.Sprintf("less than a third of its lifetime is left: %s", left.Round(time.Hour))
+	}
+	return k
+}

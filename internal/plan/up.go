@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"time"
+
+	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Up lists every step that makes the mesh. Expected durations are medians of a warm run on
+// two cores; they only serve the estimate of the time left.
+func Up(m *Mesh) []graph.Step {
+	t, in := m.Topology, m.install()
+	steps := []graph.Step{
+		m.host(),
+		m.step("roots", "roots agree", seconds(30), 0, rootsAgree{m}, "host"),
+		m.step("root", "root certificate", seconds(10), 0, root{m}, "roots"),
+		m.step("network", "container network", seconds(60), seconds(1), network{m}, "roots"),
+		m.step("node-image", "node image", minutes(10), seconds(15), nodeImage{m}, "roots"),
+	}
+	for _, name := range m.Selected() {
+		c := t.Cluster(name)
+		at := func(step string) string { return step + "@" + name }
+		on := func(step, title string, timeout, expected time.Duration, p part, needs ...string) {
+			steps = append(steps, m.on(name, at(step), title, timeout, expected, p, needs...))
+		}
+		steps = append(steps, m.cluster(name, "network", "node-image", "root"))
+		on("owner", "ownership", seconds(30), 0, ownership{m}, at("cluster"))
+		on("loadbalancer", "MetalLB", minutes(5), seconds(15), metalLB{m, in}, at("owner"))
+		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, at("owner"))
+		on("cacerts", "intermediate CA", minutes(5), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
+		on("istio-base", "Istio's custom resources", minutes(3), seconds(4), install.IstioBase{Mesh: in}, at("namespace"))
+		on("istiod", "Istio control plane", minutes(5), seconds(12), install.Istiod{Mesh: in}, at("istio-base"), at("cacerts"))
+		if c.Ingress != nil {
+			on("ingress", "ingress gateway", minutes(5), seconds(8), install.IngressGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
+		}
+		if t.HasEastWest() {
+			on("eastwest", "east-west gateway", minutes(5), seconds(8), install.EastWestGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
+			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"))
+		}
+	}
+	for _, pair := range m.discovery() {
+		secret, arrow := "remote-secret@"+pair.From+":"+pair.To, pair.From+":"+pair.To
+		steps = append(steps,
+			m.between(pair, secret, "remote secret of "+pair.To, seconds(60), seconds(1), m.remoteSecret,
+				"istio-base@"+pair.To, "istiod@"+pair.To, "namespace@"+pair.From),
+			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
+				secret, "istiod@"+pair.From))
+	}
+	return steps
+}
+
+// discovery lists the selected pairs of which the first one's istiod watches the second.
+func (m *Mesh) discovery() []topology.Pair {
+	var pairs []topology.Pair
+	for _, from := range m.Selected() {
+		for _, to := range m.Topology.Peers(from) {
+			if m.selected(to) {
+				pairs = append(pairs, topology.Pair{From: from, To: to})
+			}
+		}
+	}
+	return pairs
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+func minutes(n int) time.Duration { return time.Duration(n) * time.Minute }

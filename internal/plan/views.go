@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/verify"
+)
+
+// ToVerify is the mesh as package verify wants it. A cluster that does not answer is left
+// out of the clients: verify says that it could not look.
+func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
+	clients, err := m.Live(ctx)
+	if ctx.Err() != nil {
+		return verify.Mesh{}, ctx.Err()
+	}
+	if len(clients) == 0 {
+		if err == nil {
+			err = ErrNoCluster
+		}
+		return verify.Mesh{}, fmt.Errorf("none of the clusters of %s can be looked at: %w", m.Topology.Metadata.Name, err)
+	}
+	image := m.Topology.Spec.Verify.Probe.Image
+	if image == "" {
+		image, err = m.probeImage(ctx, clients)
+		if err != nil {
+			return verify.Mesh{}, err
+		}
+	}
+	return verify.Mesh{Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.substituted(ctx), Owner: m.Owner}, nil
+}
+
+// Kubeconfig joins the kubeconfigs of the named clusters into one; it holds private keys.
+func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
+	joined := clientcmdapi.NewConfig()
+	for _, name := range names {
+		if _, err := m.Client(ctx, name); err != nil {
+			return nil, err
+		}
+		one, err := clientcmd.LoadFromFile(m.State.Kubeconfig(name))
+		if err != nil {
+			return nil, fmt.Errorf("reading the kubeconfig of %s: %w", name, err)
+		}
+		for key, cluster := range one.Clusters {
+			joined.Clusters[key] = cluster
+		}
+		for key, user := range one.AuthInfos {
+			joined.AuthInfos[key] = user
+		}
+		for key, context := range one.Contexts {
+			joined.Contexts[key] = context
+		}
+		if joined.CurrentContext == "" {
+			joined.CurrentContext = one.CurrentContext
+		}
+	}
+	return clientcmd.Write(*joined)
+}
+
+// HasRoot says whether a root key is kept.
+func (m *Mesh) HasRoot() bool { return hasFile(filepath.Join(m.State.PKI(), "root.key")) }
+
+// CollectLogs saves the node logs of clusters that failed steps into the run folder, as far
+// as it can: it runs after a failure and must not hide it.
+func (m *Mesh) CollectLogs(ctx context.Context, dir string, result graph.Result) {
+	ctx, cancel := context.WithTimeout(ctx, minutes(1))
+	defer cancel()
+	collected := map[string]bool{}
+	for _, o := range result.Outcomes {
+		name := o.Step.Cluster
+		if o.Status != graph.Failed || name == "" || collected[name] {
+			continue
+		}
+		collected[name] = true
+		_ = m.Provider.CollectLogs(ctx, m.Topology.KindName(name), filepath.Join(dir, "nodes", name))
+	}
+}

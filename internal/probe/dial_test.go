@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestDialTLSKeepsTheChainThoughTheServerWantsACertificate(t *testing.T) {
+	t.Parallel()
+	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewUnstartedServer(newApp(Answer{Pod: "echo"}))
+			server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: version, MinVersion: version}
+			server.Config.ErrorLog = nil
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			rep := dialTLS(t.Context(), TLSRequest{Addr: server.Listener.Addr().String(), SNI: "example.com"})
+			block, _ := pem.Decode([]byte(rep.Chain))
+			if block == nil {
+				t.Fatalf("no chain: %+v", rep)
+			}
+			got, err := x509.ParseCertificate(block.Bytes)
+			if err != nil || !got.Equal(server.Certificate()) {
+				t.Errorf("another leaf than the server's: %v", err)
+			}
+			if rep.Error != ErrTLSAlert {
+				t.Errorf("class %q (%s), want %q", rep.Error, rep.Detail, ErrTLSAlert)
+			}
+		})
+	}
+}
+
+func TestPlainToATLSPortIsNotAnAnswer(t *testing.T) {
+	t.Parallel()
+	plaintext := httptest.NewServer(newApp(Answer{Pod: "echo"}))
+	t.Cleanup(plaintext.Close)
+	if o := plain(t.Context(), PlainRequest{Addr: plaintext.Listener.Addr().String(), Path: "x"}); !o.OK() || o.Pod != "echo" || o.Count != 1 {
+		t.Errorf("plaintext port: %+v", o)
+	}
+	encrypted := httptest.NewTLSServer(newApp(Answer{Pod: "echo"}))
+	t.Cleanup(encrypted.Close)
+	if o := plain(t.Context(), PlainRequest{Addr: encrypted.Listener.Addr().String()}); o.OK() || o.Pod != "" {
+		t.Errorf("TLS port: %+v", o)
+	}
+	if o := plain(t.Context(), PlainRequest{Addr: "127.0.0.1:1"}); o.Status != http.StatusOK && o.Error == "" {
+		t.Errorf("closed port: %+v", o)
+	}
+}

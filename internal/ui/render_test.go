@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ui
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+)
+
+func planned() []graph.Planned {
+	change := func(id, title string, action graph.Action, reason string, fields ...graph.FieldChange) graph.Planned {
+		return graph.Planned{
+			Step:   graph.Step{ID: id, Title: title},
+			Change: graph.Change{Action: action, Reason: reason, Fields: fields},
+		}
+	}
+	return []graph.Planned{
+		change("network", "container network", graph.None, ""),
+		change("cacerts@west", "intermediate certificate", graph.None, ""),
+		change("cluster@east", "kind cluster", graph.Create, ""),
+		change("istio@west", "Istio control plane", graph.Update, "the values differ",
+			graph.FieldChange{Path: "tag", Old: "1.30.2", New: "1.31.0"},
+			graph.FieldChange{Path: "global.meshID", New: "usmesh"}),
+		change("istio@east", "Istio control plane", graph.Create, "the cluster must be made first"),
+		change("cacerts@east", "intermediate certificate", graph.Replace, "it hangs below another root certificate than the one of this mesh, which every peer would refuse",
+			graph.FieldChange{Path: "root-cert.pem", Old: "SHA256:1f0a", New: "SHA256:77be"}),
+		change("remote-secret@west:south", "remote secret", graph.Delete, "south is not in the file"),
+		change("synced@west", "peers synced", graph.Unknown, "asking istiod: connection refused"),
+	}
+}
+
+func TestRenderPlan(t *testing.T) {
+	t.Parallel()
+	goldenLooks(t, "plan", func(out *Output) error { return RenderPlan(out, planned()) })
+}
+
+func TestRenderPlanNothingToDo(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := RenderPlan(&b, planned()[:2]); err != nil || b.String() != "nothing to change, 2 unchanged\n" {
+		t.Errorf("%v: %q", err, b.String())
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	goldenLooks(t, "table", func(out *Output) error {
+		return Table(out, []string{"CLUSTER", "VERSION", "NOTE"}, [][]string{
+			{"west", "v1.36.1", "ready\x1b[2J"},
+			{"a-rather-long-cluster-name", "v1.36.1", "two of three replicas are ready and the third one waits for a node with enough memory to be added"},
+			{"east"},
+			{"", "", "https://a-link-that-is-never-broken.example.com/with/a/path/that/is/longer"},
+		})
+	})
+}
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	suites := []string{"trust", "discovery", "weights", "locality", "failover", "authorization"}
+	cell := func(from, to, suite string) Mark {
+		switch {
+		case suite == "failover" && from == to:
+			return Skip
+		case suite == "discovery" && to == "east" && from != "east":
+			return Fail
+		case suite == "weights" && from == "east" && to == "west":
+			return Inconclusive
+		case suite == "authorization" && from == "west":
+			return Warn
+		}
+		return Pass
+	}
+	meshes := map[string][]string{
+		"two":   {"west", "east"},
+		"three": {"us-west", "us-east", "eu-central"},
+		"nine":  {"europe-north", "europe-south", "east", "west", "asia-1", "asia-2", "asia-3", "asia-4", "africa-1"},
+	}
+	for name, clusters := range meshes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			goldenLooks(t, "matrix-"+name, func(out *Output) error {
+				var b bytes.Buffer
+				if err := Matrix(&Output{Writer: &b}, clusters, clusters, suites, cell); err != nil {
+					return err
+				}
+				for line := range strings.Lines(b.String()) {
+					if cells(line) > 81 {
+						t.Errorf("wider than 80 columns: %q", line)
+					}
+				}
+				return Matrix(out, clusters, clusters, suites, cell)
+			})
+		})
+	}
+}
+
+func TestPrintError(t *testing.T) {
+	t.Parallel()
+	one := diag.Hint(errors.New("cluster@west: creating: no space left on device"), "free 15 GB, for instance with: podman image prune")
+	two := fmt.Errorf("istio@east: creating: %w", diag.Hint(errors.New("running helm:\n\tError: \x1b[31mtimed out\x1b[0m"), "read the log:\n  /state/runs/1/log"))
+	goldenLooks(t, "error", func(out *Output) error {
+		PrintError(out, nil)
+		PrintError(out, errors.New("one line"))
+		PrintError(out, errors.Join(one, two, one))
+		return nil
+	})
+}
+
+func TestWriteBlock(t *testing.T) {
+	t.Parallel()
+	goldenLooks(t, "block", func(out *Output) error {
+		return WriteBlock(out, Block{
+			Mark: Pass, Title: "usmesh is up and proven in 1m24s",
+			Facts: [][2]string{{"ingress west", "http://127.0.0.1:8080"}, {"ingress east", "http://127.0.0.1:8081"}, {"soonest expiry", "2027-03-01, east's remote secret; meshfed up renews it"}},
+			Next: [][2]string{
+				{"meshfed status -f topology.yaml", "what is running, and until when"},
+				{"meshfed verify -f topology.yaml", "prove it again"},
+				{"meshfed down", "remove everything that it made"},
+			},
+		})
+	})
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestResultsThatCanNotBeWritten(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"table":  Table(broken{}, nil, [][]string{{"a"}}),
+		"plan":   RenderPlan(broken{}, nil),
+		"matrix": Matrix(broken{}, nil, nil, nil, nil),
+		"block":  WriteBlock(broken{}, Block{}),
+	} {
+		if !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ui
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshfed/meshfed/internal/graph"
+)
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	goldenLooks(t, "run", func(out *Output) error {
+		observe := Plain(out, fakeSteps())
+		for _, e := range stream(t) {
+			observe(e)
+		}
+		return nil
+	})
+}
+
+func TestJSONLinesComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	observe := JSONLines(&b)
+	for _, e := range stream(t) {
+		observe(e)
+	}
+	want, err := os.ReadFile("testdata/events.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Error("reading and writing the recorded events changes them")
+	}
+}
+
+// frames plays the recorded events and returns what the terminal shows at each time.
+func frames(t *testing.T, out *Output, at ...time.Duration) string {
+	t.Helper()
+	events := stream(t)
+	start := events[0].Time
+	now := start
+	term := newTerminal(out, fakeSteps(), func() time.Time { return now })
+	var b strings.Builder
+	for _, moment := range at {
+		for len(events) > 0 && !events[0].Time.After(start.Add(moment)) {
+			now = events[0].Time
+			term.Observe(events[0])
+			events = events[1:]
+		}
+		now = start.Add(moment)
+		b.WriteString("--- after " + moment.String() + "\n" + strings.Join(term.frame(), "\n") + "\n")
+	}
+	return b.String()
+}
+
+func TestTerminalFrames(t *testing.T) {
+	t.Parallel()
+	sizes := map[string][2]int{"80": {80, 24}, "50": {50, 24}, "30": {30, 24}, "low": {80, 4}}
+	for name, size := range sizes {
+		for _, color := range []bool{false, true} {
+			out := &Output{Writer: &bytes.Buffer{}, Terminal: true, Color: color, Size: func() (int, int) { return size[0], size[1] }}
+			file := "frames." + name + ".txt"
+			if color {
+				if name != "80" {
+					continue
+				}
+				file = "frames.color.txt"
+			}
+			t.Run(file, func(t *testing.T) {
+				t.Parallel()
+				got := frames(t, out, 0, time.Second, 12*time.Second, 25*time.Second, 50*time.Second, time.Hour)
+				for line := range strings.Lines(printable(got)) {
+					if n := cells(strings.TrimSuffix(line, "\n")); n >= size[0] {
+						t.Errorf("%d columns wide: %q", n, line)
+					}
+				}
+				golden(t, file, got)
+			})
+		}
+	}
+}
+
+func TestTerminalASCII(t *testing.T) {
+	t.Parallel()
+	got := frames(t, &Output{Writer: &bytes.Buffer{}, Terminal: true, ASCII: true}, time.Second, time.Hour)
+	for _, r := range got {
+		if r > 127 {
+			t.Fatalf("%q in %s", r, got)
+		}
+	}
+}
+
+// TestTerminalStream checks what really goes to the terminal, escape sequences and all.
+func TestTerminalStream(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	steps := []graph.Step{{ID: "istio@east", Cluster: "east", Title: "Istio control plane"}}
+	term := newTerminal(&Output{Writer: &b, Terminal: true}, steps, func() time.Time { return start })
+	event := graph.Event{Time: start, Kind: graph.Started, Step: "istio@east", Cluster: "east", Title: "Istio control plane"}
+	term.Observe(event)
+	term.redraw()
+	event.Kind, event.Duration = graph.StepFailed, 25*time.Second
+	event.Err = errors.New("istio@east: creating: waiting for \x1b[31mdeployment\x1b[0m\nistiod and a text that goes on and on")
+	term.Observe(event)
+	if _, err := term.Write([]byte("a log line\n")); err != nil {
+		t.Fatal(err)
+	}
+	term.Close()
+	term.Close()
+	term.Observe(event)
+	golden(t, "terminal.txt", b.String())
+}
+
+func TestViewWithoutTerminal(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	view := NewView(&Output{Writer: &b}, nil)
+	view.Observe(graph.Event{Kind: graph.StepUnchanged, Step: "network"})
+	view.Close()
+	if b.String() != "[  0.0s] network  unchanged\n" {
+		t.Errorf("%q", b.String())
+	}
+}
+
+func TestViewDrawsWhileNothingHappens(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	view := NewView(&Output{Writer: &b, Terminal: true}, []graph.Step{{ID: "a", Title: "A"}})
+	time.Sleep(3 * redrawEvery)
+	view.Close()
+	if n := strings.Count(b.String(), "0 of 1 steps"); n < 2 {
+		t.Errorf("drew %d times", n)
+	}
+}
+
+func TestTerminalTellsHowARunEnded(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		kind graph.EventKind
+		want string
+	}{
+		"changed":     {graph.StepChanged, "✔ west  done, 1 changed"},
+		"unchanged":   {graph.StepUnchanged, "✔ west  done, nothing to change"},
+		"failed":      {graph.StepFailed, "✘ west  failed: Istio"},
+		"blocked":     {graph.StepBlocked, "- west  1 blocked by root"},
+		"interrupted": {graph.StepInterrupted, "■ west  interrupted, 1 not done"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			term := newTerminal(&Output{Writer: &bytes.Buffer{}, Terminal: true}, []graph.Step{{ID: "a", Cluster: "west", Title: "Istio"}}, time.Now)
+			term.Observe(graph.Event{Time: time.Now(), Kind: test.kind, Step: "a", Cluster: "west", Title: "Istio", BlockedBy: []string{"root"}})
+			if got := term.frame()[0]; !strings.HasPrefix(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ui
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// cells is how many columns text takes. Every character counts as one: the names that
+// meshes are made of are DNS labels.
+func cells(text string) int { return utf8.RuneCountInString(text) }
+
+// pad fills text with spaces up to width.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-cells(text)))
+}
+
+// padLeft fills text with spaces before it up to width.
+func padLeft(text string, width int) string {
+	return strings.Repeat(" ", max(0, width-cells(text))) + text
+}
+
+// center puts text in the middle of width, leaning left.
+func center(text string, width int) string {
+	left := max(0, width-cells(text)) / 2
+	return pad(strings.Repeat(" ", left)+text, width)
+}
+
+// fit cuts text to width, and says that it did.
+func (o *Output) fit(text string, width int) string {
+	if cells(text) <= width {
+		return text
+	}
+	more := o.text(symbolMore)
+	keep := width - cells(more)
+	if keep <= 0 {
+		return string([]rune(text)[:max(0, width)])
+	}
+	return strings.TrimRight(string([]rune(text)[:keep]), " ") + more
+}
+
+// clean makes one harmless line of text from elsewhere: no control characters, no runs of
+// space.
+func clean(text string) string {
+	return strings.Join(strings.Fields(printable(text)), " ")
+}
+
+// printable takes escape sequences and control characters other than newline and tab out.
+func printable(text string) string {
+	var b strings.Builder
+	for rest := text; rest != ""; {
+		if cut := escapeLength(rest); cut > 0 {
+			rest = rest[cut:]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
+		if r == '\n' || r == '\t' || !unicode.IsControl(r) && r != utf8.RuneError {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// escapeLength is the length of the ANSI control sequence that text begins with, or 0.
+func escapeLength(text string) int {
+	if !strings.HasPrefix(text, "\x1b[") {
+		return 0
+	}
+	for i := 2; i < len(text); i++ {
+		if text[i] >= 0x40 && text[i] <= 0x7e {
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// wrap breaks text between words into lines of at most width; a longer word stays whole,
+// so that addresses and commands can be copied.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case cells(line)+1+cells(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}

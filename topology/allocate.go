@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import "net/netip"
+
+// Where subnets and ports are taken from when the file does not say. Container engines take
+// their own networks from 172.16.0.0/12 and from 10.88.0.0 on, so both are left alone.
+const (
+	firstPodBlock, lastPodBlock         = 10, 63 // 10.10.0.0/16 to 10.63.0.0/16
+	firstServiceBlock, lastServiceBlock = 64, 87 // 10.64.0.0/24 to 10.87.255.0/24
+	firstHostPort, lastHostPort         = 30000, 32767
+)
+
+// allocate fills subnets that are empty, in file order, with the first block that nothing in
+// the file overlaps, and gives the HTTP port to an ingress that says no port. A cluster that
+// is appended to the file moves no other. What can not be filled stays empty; validate tells.
+func allocate(t *Topology) {
+	var used []AddressRange
+	ports := map[int]bool{}
+	for i := range t.Spec.Clusters {
+		c := &t.Spec.Clusters[i]
+		for _, text := range c.LoadBalancer.Addresses {
+			if r, err := ParseAddressRange(text); err == nil {
+				used = append(used, r)
+			}
+		}
+		if kind := c.Provider.Kind; kind != nil {
+			for _, text := range []string{kind.PodSubnet, kind.ServiceSubnet} {
+				// What is too large is refused; it shall not seem to leave nothing for others.
+				if p, err := netip.ParsePrefix(text); err == nil && p.Addr().Is4() && p.Bits() > minPodBits {
+					used = append(used, rangeOf(p))
+				}
+			}
+			for _, p := range kind.Ports {
+				ports[p.Host] = true
+			}
+		}
+		if c.Ingress != nil {
+			ports[c.Ingress.HostPorts.HTTP], ports[c.Ingress.HostPorts.HTTPS] = true, true
+		}
+	}
+	for i := range t.Spec.Clusters {
+		c := &t.Spec.Clusters[i]
+		if kind := c.Provider.Kind; kind != nil {
+			if kind.PodSubnet == "" {
+				kind.PodSubnet, used = firstFree(firstPodBlock, lastPodBlock, 16, used)
+			}
+			if kind.ServiceSubnet == "" {
+				kind.ServiceSubnet, used = firstFree(firstServiceBlock, lastServiceBlock, 24, used)
+			}
+		}
+		if c.Ingress != nil && c.Ingress.HostPorts == (HostPorts{}) {
+			c.Ingress.HostPorts.HTTP = firstPort(ports)
+		}
+	}
+}
+
+// firstFree is the first 10.x subnet of that many bits that overlaps nothing that is used, and
+// the used ranges with it; "" when there is none.
+func firstFree(first, last, bits int, used []AddressRange) (string, []AddressRange) {
+	end := uint64(10)<<24 | uint64(last+1)<<16
+	for n := uint64(10)<<24 | uint64(first)<<16; n < end; n += 1 << (32 - bits) {
+		candidate := netip.PrefixFrom(fromNumber(n), bits)
+		free := true
+		for _, u := range used {
+			free = free && !u.Overlaps(rangeOf(candidate))
+		}
+		if free {
+			return candidate.String(), append(used, rangeOf(candidate))
+		}
+	}
+	return "", used
+}
+
+func firstPort(used map[int]bool) int {
+	for port := firstHostPort; port <= lastHostPort; port++ {
+		if !used[port] {
+			used[port] = true
+			return port
+		}
+	}
+	return 0
+}

@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const two = header + "spec: {clusters: [{name: west}, {name: east}]}\n"
+
+// field is what one field accepts and refuses, as --set would say it.
+type field struct {
+	path     string
+	accepted []string
+	refused  []string
+}
+
+// boundaries lists every field that a file may set today, with the values at the edges.
+func boundaries() []field {
+	label63 := strings.Repeat("a", 63)
+	const kind = "spec.clusters[west].provider.kind"
+	return []field{
+		{"apiVersion", []string{"meshfed.io/v1alpha1"}, []string{"v1", "meshfed.io/v1alpha2", `""`, "1"}},
+		{"kind", []string{"Topology"}, []string{"topology", "Topologies", `""`, "[]"}},
+		{"metadata.name", []string{"a", "0", "us-mesh", "5"}, []string{`""`, "A", "a.b", "a_b", "-a", "a-", label63, "null", "[a]", "{a: b}"}},
+		{"spec.mesh.id", []string{"a", "US_mesh.1", "7", label63, `""`}, []string{"a b", "-a", label63 + "a", "a/b", "null", "[]"}},
+		{"spec.mesh.trustDomain", []string{"cluster.local", "a", "a.b-c.d"}, []string{`""`, "A.b", "a..b", ".a", "a.", "a_b", "~"}},
+		{"spec.mesh.mtls", []string{"Permissive", "Strict"}, []string{"PERMISSIVE", "strict", "Disable", `""`, "true"}},
+		{"spec.istio.version", []string{IstioVersion}, []string{"1.30.0", "latest", "v" + IstioVersion}},
+		{"spec.istio.profile", []string{"default", `""`}, []string{"demo", "Default"}},
+		{"spec.istio.revision", []string{`""`}, []string{"canary", "default"}},
+		{"spec.istio.dnsProxying", []string{"false"}, []string{"true", "no", `"false"`, "0"}},
+		{"spec.istio.values", []string{"{}", "{a: {b: [1, 2.5, true, x]}}", `{"a.b/c": d}`}, []string{"[]", "a", "5", "null", "{a: null}", "{a: .nan}", "{5: a}"}},
+		{"spec.istio.meshConfig", []string{"{}", "{accessLogFile: /dev/stdout}"}, []string{"[a]", "{a: [~]}"}},
+		{"spec.istio.charts", []string{"{}"}, []string{"{directory: a}", "{repository: oci://a}", "a"}},
+		{"spec.images", []string{"{}"}, []string{"{mirror: a}", "{pullSecret: a}", "{registry: a}"}},
+		{"spec.certificates.root.generate.lifetime", []string{"17520h", "100000h"}, []string{"17519h", "0s", "-1h", "10y", "5", `""`}},
+		{"spec.certificates.root.generate.algorithm", []string{"ECDSA-P256"}, []string{"ECDSA-P384", "RSA-2048", "P256", `""`}},
+		{"spec.certificates.root.keep", []string{"File"}, []string{"None", "file", `""`}},
+		{"spec.certificates.root.files", nil, []string{"{}", "{certificate: a, key: b}"}},
+		{"spec.certificates.root.kms", nil, []string{"{}", "{uri: a}"}},
+		{"spec.certificates.intermediate.lifetime", []string{"24h", "87600h"}, []string{"23h59m59s", "87600h1s", "0", "1d"}},
+		{"spec.certificates.intermediate.algorithm", []string{"ECDSA-P256"}, []string{"RSA-4096", "ecdsa"}},
+		{"spec.certificates.intermediate.files", nil, []string{"{}", "{directory: a}"}},
+		{"spec.credentials.lifetime", []string{"10m", "87600h"}, []string{"9m59s", "87601h", "-1h", "30 days"}},
+		{"spec.credentials.refresh", []string{"Manual"}, []string{"InCluster", "Automatic"}},
+		{"spec.containerNetwork", []string{`""`}, []string{"kind", "meshfed"}},
+		{"spec.namespaces", []string{"[]"}, []string{"[{name: shop}]", "{shop: {}}", "[{}, null]"}},
+		{"spec.discovery", []string{"{}"}, []string{"{west: [east]}", "[west]", "{west: east}", "{west: [null]}"}},
+		{"spec.services", []string{"[]"}, []string{"[{host: a.b}]", "a"}},
+		{"spec.clusters", []string{"[{name: a}]", "[{name: a}, {name: b}]"}, []string{"[]", "{}", "a", "[a]", "[[]]", "[{}]", "[{name: a}, {name: a}]", "[{name: a, name: b}]"}},
+		{"spec.clusters[west].name", []string{"a", "0", "us-west-1"}, []string{"east", "West", "a.b", `""`, "null", label63}},
+		{"spec.clusters[west].network", []string{"blue", "Blue_1.a", label63, `""`}, []string{"a b", "east-network", label63 + "a", "5%", "[]"}},
+		{"spec.clusters[west].locality", []string{"{}", "{region: us-west}", `{region: a, zone: "0"}`}, []string{"{zone: a}", "{region: a/b}", "{region: a, subzone: b}", "us-west"}},
+		{"spec.clusters[west].primary", []string{"west", `""`}, []string{"east", "north", "[]"}},
+		{"spec.clusters[west].config", []string{"west", `""`}, []string{"east", "north"}},
+		{"spec.clusters[west].provider", []string{"{}", "{kind: {}}"}, []string{"kind", "{kubeconfig: {}}", "{kind: {}, clusterAPI: {}}", "{k3d: {}}"}},
+		{kind + ".kubernetes", []string{`""`}, []string{"1.36.3", "1.36"}},
+		{kind + ".podSubnet", []string{"192.168.0.0/24", "10.0.0.0/12", "10.64.0.0/16", `""`}, []string{"192.168.0.0/25", "10.0.0.0/7", "10.10.0.1/16", "10.10.0.0", "fd00::/64", "224.0.0.0/16", "0.0.0.0/8", "a"}},
+		{kind + ".serviceSubnet", []string{"192.168.0.0/26", "172.16.0.0/12", `""`}, []string{"192.168.0.0/27", "172.16.0.0/11", "10.96.0.1/16", "127.0.0.0/24", "10.10.0.0/24x"}},
+		{kind + ".nodes", []string{"[]", "[{}]", "[{role: control-plane}]", "[{labels: {a: b}}]"}, []string{"[{role: worker}]", "[{}, {}]", "[{role: master}]", "[{labels: [a]}]", "[{labels: {a b: c}}]"}},
+		{kind + ".ports", []string{"[]", "[{host: 1, node: 30000}, {host: 65535, node: 32767}]"}, []string{"[{}]", "[{host: 80}]", "[{host: 65536, node: 30000}]", "[{host: 80, node: 29999}]", "[{host: 80, node: 32768}]", "[{host: 80, node: 30000}, {host: 80, node: 30001}]", "[{host: 80, node: 30000}, {host: 81, node: 30000}]"}},
+		{kind + ".patches", []string{"[]"}, []string{"[a]", "a"}},
+		{"spec.clusters[west].loadBalancer.type", []string{"MetalLB"}, []string{"Existing", "None", "metallb", `""`}},
+		{"spec.clusters[west].loadBalancer.addresses", []string{"[]", "[172.20.0.1-172.20.0.1]", "[172.20.0.0/28]"}, []string{"[172.20.0.1]", "[172.20.0.2-172.20.0.1]", "[10.65.0.1-10.64.0.2]", "172.20.0.0/28", "[172.20.0.0/29, 172.20.0.8/29]"}},
+		{"spec.clusters[west].ingress", []string{"{}", "{hostPorts: {}}", "{hostPorts: {http: 1}}", "{hostPorts: {https: 65535}}", "{hostPorts: {http: 0}}"}, []string{"null", "{hostPorts: {http: 65536}}", "{hostPorts: {http: -1}}", "{hostPorts: {http: 5, https: 5}}", `{hostPorts: {http: "80"}}`, "{hostPorts: {tcp: 1}}"}},
+		{"spec.clusters[west].eastWest.replicas", []string{"1", "100"}, []string{"0", "101", "-1", "1.0", "two", `"1"`, "01", "+1", "1e1"}},
+		{"spec.clusters[west].eastWest.service.type", []string{"LoadBalancer"}, []string{"NodePort", "ClusterIP", `""`}},
+		{"spec.clusters[west].eastWest.service.annotations", []string{"{}", "{a: b}", `{example.com/a: ""}`}, []string{"{a b: c}", "{/a: b}", "{a: {b: c}}", "[]"}},
+		{"spec.clusters[west].eastWest.addresses", []string{"[]"}, []string{"[203.0.113.7]"}},
+		{"spec.clusters[west].eastWest.values", []string{"{}", "{a: b}"}, []string{"[]", "{a: ~}"}},
+		{"spec.clusters[west].apiServer.peerAddress", []string{`""`}, []string{"https://a:6443", "a:6443", "a", "http://a:1", "https://127.0.0.1:6443", "https://[::1]:6443", "localhost:6443", "0.0.0.0:6443", "https://a/b", "a b:5"}},
+		{"spec.clusters[west].manage", []string{"{}", "{istio: true}"}, []string{"{istio: false}", "true", "{gateway: true}", "{cacerts: yes}"}},
+		{"spec.clusters[west].istio", []string{"{}", "{values: {a: b}}"}, []string{"{version: 1.31.0}", "{values: a}"}},
+		{"spec.clusters[west].addons", []string{"[]"}, []string{"[Prometheus]", "Kiali"}},
+		{"spec.verify.suites", []string{"[]", "[trust]", "[trust, discovery, weights, locality, failover, authorization]"}, []string{"[Trust]", "[trust, trust]", "[dns]", "[gateway]", "[services]", "trust", `[""]`}},
+		{"spec.verify.failover.rate", []string{"1", "1000"}, []string{"0", "1001", "2.5"}},
+		{"spec.verify.failover.within", []string{"1s", "1h"}, []string{"999ms", "61m", "10"}},
+		{"spec.verify.failover.lostAtMost", []string{"0", "100000"}, []string{"-1", "100001"}},
+		{"spec.verify.failover.backWithin", []string{"1s", "1h"}, []string{"0s", "2h", "soon"}},
+		{"spec.verify.probe.namespace", []string{"probes", "a"}, []string{`""`, "default", "kube-system", "istio-system", "metallb-system", "A"}},
+		{"spec.verify.probe.image", []string{`""`, "registry.example.com/probe@sha256:abc"}, []string{"a b", "[]"}},
+		{"spec.verify.probe.tolerations", []string{"[]", "[{key: a, operator: Exists}]"}, []string{"{}", "[a]", "[{key: null}]"}},
+		{"spec.verify.probe.resources", []string{"{}", "{limits: {cpu: 1}}"}, []string{"[]", "5"}},
+	}
+}
+
+// TestBoundaries tries every accepted and refused value of every field. A refused value's
+// problem names the field, or one inside or beside it, and the --set argument.
+func TestBoundaries(t *testing.T) {
+	t.Parallel()
+	for _, f := range boundaries() {
+		t.Run(f.path, func(t *testing.T) {
+			t.Parallel()
+			for _, value := range f.accepted {
+				if _, err := Parse("t.yaml", []byte(two), f.path+"="+value); err != nil {
+					t.Errorf("%s is refused: %v", value, err)
+				}
+			}
+			for _, value := range f.refused {
+				_, err := Parse("t.yaml", []byte(two), f.path+"="+value)
+				var problems Problems
+				if !errors.As(err, &problems) {
+					t.Errorf("%s is accepted: %v", value, err)
+					continue
+				}
+				checkProblems(t, "t.yaml", problems)
+				if !strings.Contains(err.Error(), "--set "+f.path+"="+value+": ") && !aboutAnother(f.path, value) {
+					t.Errorf("%s: the argument is not named: %v", value, err)
+				}
+			}
+		})
+	}
+}
+
+// aboutAnother lists the values that only break a rule together with a field that the file or
+// a default gave, where the problem is told.
+func aboutAnother(path, value string) bool {
+	switch {
+	case path == "spec.clusters[west].network" && value == "east-network":
+	case path == "spec.clusters[west].name" && value == "east":
+	case path == "metadata.name" && len(value) == 63:
+	default:
+		return false
+	}
+	return true
+}
+
+// TestEveryFieldHasBoundaries: a field that is added to the types is added to the table, or it
+// lies inside one that is there.
+func TestEveryFieldHasBoundaries(t *testing.T) {
+	t.Parallel()
+	covered := func(path string) bool {
+		for _, f := range boundaries() {
+			known := strings.ReplaceAll(f.path, "[west]", "[0]")
+			inside := strings.HasPrefix(path, known+".") || strings.HasPrefix(path, known+"[")
+			if known == "spec.clusters" {
+				inside = false // its fields have rows of their own
+			}
+			if path == known || inside || strings.HasPrefix(known, path+".") || strings.HasPrefix(known, path+"[") {
+				return true
+			}
+		}
+		return false
+	}
+	for _, path := range allPaths() {
+		if !covered(path) {
+			t.Errorf("%s is in no row", path)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"strconv"
+	"strings"
+)
+
+// place is where in the input a field was said.
+type place struct {
+	set          string // the --set argument, or empty for the file
+	line, column int
+	value        string // of a scalar
+	empty        bool   // "", {} or []
+}
+
+// collector gathers problems and knows where each field was said. The first problem of a
+// field silences later ones of the same field and of what is inside it, so that one mistake
+// is told once.
+type collector struct {
+	file     string
+	places   map[string]place
+	silenced map[string]bool
+	problems Problems
+	warnings Problems
+}
+
+func newCollector(file string) *collector {
+	return &collector{file: file, places: map[string]place{}, silenced: map[string]bool{}}
+}
+
+// said reports whether the input says anything about the path.
+func (c *collector) said(path string) bool {
+	_, ok := c.places[path]
+	return ok
+}
+
+// at adds a problem at a known place.
+func (c *collector) at(where place, path, message, fix string) {
+	if c.isSilenced(path) {
+		return
+	}
+	c.silence(path)
+	c.problems = append(c.problems, c.problem(where, path, message, fix))
+}
+
+// add adds a problem at the path's place, or at that of the nearest parent that was said.
+func (c *collector) add(path, message, fix string) { c.at(c.find(path), path, message, fix) }
+
+// warn adds a problem that does not prevent use.
+func (c *collector) warn(path, message, fix string) {
+	if !c.isSilenced(path) {
+		c.warnings = append(c.warnings, c.problem(c.find(path), path, message, fix))
+	}
+}
+
+func (c *collector) silence(path string) { c.silenced[path] = true }
+
+func (c *collector) isSilenced(path string) bool {
+	for ; path != ""; path = parent(path) {
+		if c.silenced[path] {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *collector) find(path string) place {
+	for ; path != ""; path = parent(path) {
+		if where, ok := c.places[path]; ok {
+			return where
+		}
+	}
+	return c.places[""]
+}
+
+func (c *collector) problem(where place, path, message, fix string) Problem {
+	p := Problem{File: c.file, Line: where.line, Column: where.column, Path: tidy(path), Message: tidy(message), Fix: tidy(fix)}
+	if where.set != "" {
+		p.File, p.Line, p.Column = "--set "+printable(where.set), 0, 0
+	}
+	return p
+}
+
+// printable keeps an argument on one line, and pasted keys out of messages.
+func printable(argument string) string {
+	argument, _, _ = strings.Cut(argument, "-----BEGIN")
+	if strings.ContainsFunc(argument, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(argument)
+	}
+	return argument
+}
+
+// tidy keeps a key that was pasted into the file out of a message, and long values short.
+func tidy(text string) string {
+	if before, after, found := strings.Cut(text, "-----BEGIN"); found {
+		rest := ""
+		if end := strings.IndexByte(after, '"'); end >= 0 {
+			rest = after[end:] // values are quoted, and no key holds a quote
+		}
+		text = before + "-----BEGIN..." + tidy(rest)
+	}
+	if r := []rune(text); len(r) > 400 {
+		return string(r[:200]) + "..." + string(r[len(r)-200:])
+	}
+	return text
+}
+
+// parent drops the last part of a path; the parent of a top-level field is "".
+func parent(path string) string {
+	if strings.HasSuffix(path, `"]`) {
+		return path[:max(strings.LastIndex(path, `["`), 0)]
+	}
+	return path[:max(strings.LastIndexAny(path, ".["), 0)]
+}

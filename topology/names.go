@@ -1,0 +1,154 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+// IstioVersion is the one pinned Istio release: of the charts that are built in
+// (istio.io/istio in go.mod), of the images that are named, and of what `init` writes.
+const IstioVersion = "1.31.0"
+
+// Labels and annotations of our own.
+const (
+	// LabelTopology carries metadata.name on everything that we make.
+	LabelTopology = "meshfed.io/topology"
+	// LabelOwner carries the random owner id that is made once for each topology.
+	LabelOwner = "meshfed.io/owner"
+	// AnnotationAllocation records on the owner ConfigMap what `up` allocated.
+	AnnotationAllocation = "meshfed.io/allocation"
+	// AnnotationExpires records when a credential that we granted ends, RFC 3339 in UTC.
+	AnnotationExpires = "meshfed.io/expires"
+	// FieldManager is our name in server-side apply.
+	FieldManager = "meshfed"
+	// OwnerConfigMap is the ConfigMap in OwnerNamespace that records whose cluster this is.
+	OwnerConfigMap = "meshfed-owner"
+	// OwnerNamespace holds OwnerConfigMap; it exists in every cluster and survives a mesh.
+	OwnerNamespace = "kube-system"
+)
+
+// Names that come from Istio; the source of each is its multi-cluster installation guide
+// and istioctl's create-remote-secret.
+const (
+	// SystemNamespace is Istio's root namespace.
+	SystemNamespace = "istio-system"
+	// LabelNetwork says on a namespace, Service or pod which Istio network it is in.
+	LabelNetwork = "topology.istio.io/network"
+	// LabelMultiCluster marks a Secret as a remote secret when "true".
+	LabelMultiCluster = "istio/multiCluster"
+	// AnnotationCluster names the cluster that a remote secret is for.
+	AnnotationCluster = "networking.istio.io/cluster"
+	// LabelInjection turns sidecar injection on for a namespace when "enabled".
+	LabelInjection = "istio-injection"
+	// CACertsSecret is the plugged-in CA of a control plane.
+	CACertsSecret = "cacerts"
+	// RootCertConfigMap is what istiod writes into every namespace.
+	RootCertConfigMap = "istio-ca-root-cert"
+	// EastWestGateway is the release, Deployment, Service and service account of the
+	// gateway for other networks.
+	EastWestGateway = "istio-eastwestgateway"
+	// EastWestSelector is the value of its label "istio".
+	EastWestSelector = "eastwestgateway"
+	// IngressGateway is the release, Deployment and Service of the gateway for clients.
+	IngressGateway = "istio-ingressgateway"
+	// IngressSelector is the value of its label "istio".
+	IngressSelector = "ingressgateway"
+	// CrossNetworkGateway is the Gateway that exposes all services to other networks.
+	CrossNetworkGateway = "cross-network-gateway"
+	// ReaderServiceAccount is the account whose token a remote secret carries.
+	ReaderServiceAccount = "istio-reader-service-account"
+	// PortCrossNetwork carries mutual TLS between networks.
+	PortCrossNetwork = 15443
+	// PortStatus answers health checks of gateways.
+	PortStatus = 15021
+)
+
+// Names that come from Kubernetes.
+const (
+	// LabelRegion is a node's region.
+	LabelRegion = "topology.kubernetes.io/region"
+	// LabelZone is a node's zone.
+	LabelZone = "topology.kubernetes.io/zone"
+)
+
+// MetalLBNamespace holds MetalLB and its address pool.
+const MetalLBNamespace = "metallb-system"
+
+// KindName is the kind cluster's name, <topology>-<cluster>.
+func (t *Topology) KindName(cluster string) string { return t.Metadata.Name + "-" + cluster }
+
+// Context is the kubeconfig context of a cluster that we made; it equals KindName.
+func (t *Topology) Context(cluster string) string { return t.KindName(cluster) }
+
+// NetworkName is the container network that the topology's kind clusters join.
+func (t *Topology) NetworkName() string {
+	if t.Spec.ContainerNetwork != "" {
+		return t.Spec.ContainerNetwork
+	}
+	return "meshfed-" + t.Metadata.Name
+}
+
+// OwnsNetwork says whether the container network is the topology's own.
+func (t *Topology) OwnsNetwork() bool { return t.Spec.ContainerNetwork == "" }
+
+// RemoteSecretName is the Secret by which a cluster's istiod reaches the named peer.
+func RemoteSecretName(peer string) string { return "istio-remote-secret-" + peer }
+
+// Cluster returns the named cluster, or nil.
+func (t *Topology) Cluster(name string) *Cluster {
+	for i := range t.Spec.Clusters {
+		if t.Spec.Clusters[i].Name == name {
+			return &t.Spec.Clusters[i]
+		}
+	}
+	return nil
+}
+
+// Names lists the clusters in file order.
+func (t *Topology) Names() []string {
+	names := make([]string, len(t.Spec.Clusters))
+	for i := range t.Spec.Clusters {
+		names[i] = t.Spec.Clusters[i].Name
+	}
+	return names
+}
+
+// Pair is an ordered pair of different clusters.
+type Pair struct{ From, To string }
+
+// Pairs lists every ordered pair of different clusters, in file order.
+func (t *Topology) Pairs() []Pair {
+	var pairs []Pair
+	for _, from := range t.Names() {
+		for _, to := range t.Names() {
+			if from != to {
+				pairs = append(pairs, Pair{From: from, To: to})
+			}
+		}
+	}
+	return pairs
+}
+
+// Peers lists whose API servers the cluster's istiod watches: everyone else, or what
+// spec.discovery says.
+func (t *Topology) Peers(cluster string) []string {
+	if len(t.Spec.Discovery) > 0 {
+		return t.Spec.Discovery[cluster]
+	}
+	var peers []string
+	for _, name := range t.Names() {
+		if name != cluster {
+			peers = append(peers, name)
+		}
+	}
+	return peers
+}
+
+// HasEastWest says whether clusters need gateways between them: true when there is more
+// than one network.
+func (t *Topology) HasEastWest() bool {
+	for i := range t.Spec.Clusters {
+		if t.Spec.Clusters[i].Network != t.Spec.Clusters[0].Network {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Suites lists the verification suites, in the order in which they run.
+func Suites() []string {
+	return []string{"trust", "discovery", "weights", "locality", "failover", "authorization"}
+}
+
+// plannedSuites lists the suites that come later.
+func plannedSuites() []string { return []string{"gateway", "dns", "services"} }
+
+// refusal is a part of the file that is laid out but not built yet. Whoever builds it deletes
+// its row.
+type refusal struct {
+	path  string   // [*] stands for any index, .* for any key
+	allow []string // values that are fine all the same; $cluster is the cluster's own name
+	any   bool     // refused even when empty: being there is a choice
+	why   string
+	write string
+}
+
+// refusals is everything that the types promise and this version does not do.
+// An empty value ("", {} or []) means the default and is always fine unless any is set.
+func refusals() []refusal {
+	const cluster = "spec.clusters[*]"
+	return []refusal{
+		{path: cluster + ".provider.kubeconfig", any: true, why: "clusters of your own", write: "use provider.kind"},
+		{path: cluster + ".provider.clusterAPI", any: true, why: "clusters made by Cluster API", write: "use provider.kind"},
+		{path: cluster + ".provider.kind.kubernetes", why: "other versions of Kubernetes", write: "remove it; the bundle's is used"},
+		{path: cluster + ".provider.kind.nodes[1]", any: true, why: "clusters of more than one node", write: "keep one node with role: control-plane"},
+		{path: cluster + ".provider.kind.patches", why: "kubeadm patches", write: "remove them"},
+		{path: cluster + ".primary", allow: []string{"$cluster"}, why: "remote clusters without a control plane", write: "remove it; every cluster is its own primary"},
+		{path: cluster + ".config", allow: []string{"$cluster"}, why: "external control planes", write: "remove it; every istiod reads its own cluster"},
+		{path: cluster + ".loadBalancer.type", allow: []string{LoadBalancerMetalLB}, why: "other load balancers", write: "write MetalLB or remove it"},
+		{path: cluster + ".loadBalancer.addresses[1]", any: true, why: "several address ranges for one cluster", write: "keep one range"},
+		{path: cluster + ".eastWest.service.type", allow: []string{ServiceLoadBalancer}, why: "east-west gateways behind another Service", write: "write LoadBalancer or remove it"},
+		{path: cluster + ".eastWest.addresses", why: "gateways behind other addresses", write: "remove them; the Service's are used"},
+		{path: cluster + ".apiServer.peerAddress", why: "chosen addresses for peers", write: "remove it; it is found in the container network"},
+		{path: cluster + ".manage.*", allow: []string{"true"}, why: "parts that are only checked", write: "write true or remove it"},
+		{path: cluster + ".addons", why: "observability add-ons", write: "remove them"},
+		{path: "spec.istio.version", allow: []string{IstioVersion}, why: "other versions of Istio", write: "write " + IstioVersion + " or remove it"},
+		{path: "spec.istio.charts", why: "charts from elsewhere", write: "remove it; the built-in charts are used"},
+		{path: "spec.istio.profile", allow: []string{"default"}, why: "other profiles", write: "write default or remove it"},
+		{path: "spec.istio.revision", why: "revisions", write: `write "" or remove it`},
+		{path: "spec.istio.dnsProxying", allow: []string{"false"}, why: "sidecars that answer DNS", write: "write false or remove it"},
+		{path: "spec.images.mirror", why: "image mirrors", write: "remove it; the bundle's images are used"},
+		{path: "spec.images.pullSecret", why: "pull secrets", write: "remove it; the bundle's images are used"},
+		{path: "spec.certificates.root.files", any: true, why: "roots of your own", write: "use generate"},
+		{path: "spec.certificates.root.kms", any: true, why: "root keys in a key management system", write: "use generate"},
+		{path: "spec.certificates.root.keep", allow: []string{KeepFile}, why: "root keys that are not kept", write: "write File or remove it"},
+		{path: "spec.certificates.root.generate.algorithm", allow: []string{AlgorithmECDSAP256}, why: "other algorithms", write: "write " + AlgorithmECDSAP256},
+		{path: "spec.certificates.intermediate.algorithm", allow: []string{AlgorithmECDSAP256}, why: "other algorithms", write: "write " + AlgorithmECDSAP256},
+		{path: "spec.certificates.intermediate.files", any: true, why: "intermediates that another authority signed", write: "remove it; they are generated"},
+		{path: "spec.credentials.refresh", allow: []string{RefreshManual}, why: "credentials that are refreshed inside the clusters", write: "write Manual or remove it; up renews them"},
+		{path: "spec.containerNetwork", why: "shared container networks", write: "remove it; the topology gets its own"},
+		{path: "spec.namespaces", why: "namespaces of yours", write: "remove them and make them with kubectl"},
+		{path: "spec.discovery", why: "meshes in which not everyone knows everyone", write: "remove it; everyone knows everyone"},
+		{path: "spec.services", why: "checks of your own services", write: "remove them"},
+	}
+}
+
+// refuse adds a problem for everything that the file says and that is not built yet.
+func (c *collector) refuse(t *Topology) {
+	paths := make([]string, 0, len(c.places))
+	for path := range c.places {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	for _, r := range refusals() {
+		pattern := pathPattern(r.path)
+		for _, path := range paths {
+			if pattern.MatchString(path) && r.applies(t, path, c.places[path]) {
+				c.add(path, r.why+" are planned, but not built yet", r.write)
+			}
+		}
+	}
+	c.refuseSharedNetworks(t)
+}
+
+func (r refusal) applies(t *Topology, path string, said place) bool {
+	if said.empty && !r.any {
+		return false
+	}
+	allowed := r.allow
+	if slices.Contains(allowed, "$cluster") {
+		var i int
+		if _, err := fmt.Sscanf(path, "spec.clusters[%d]", &i); err == nil && i < len(t.Spec.Clusters) {
+			allowed = []string{t.Spec.Clusters[i].Name}
+		}
+	}
+	return !slices.Contains(allowed, said.value)
+}
+
+// refuseSharedNetworks is a rule about two clusters, so it has no row.
+func (c *collector) refuseSharedNetworks(t *Topology) {
+	first := map[string]string{}
+	for i := range t.Spec.Clusters {
+		cluster := &t.Spec.Clusters[i]
+		if before, ok := first[cluster.Network]; ok && cluster.Network != "" && before != cluster.Name {
+			c.add(fmt.Sprintf("spec.clusters[%d].network", i),
+				fmt.Sprintf("the network %q has %q already, and several clusters in one network are planned, but not built yet", cluster.Network, before),
+				"write a network for each cluster, or remove it")
+			continue
+		}
+		first[cluster.Network] = cluster.Name
+	}
+}
+
+// pathPattern matches the paths of a row, not what is below them.
+func pathPattern(path string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(path)
+	quoted = strings.ReplaceAll(quoted, `\[\*\]`, `\[[0-9]+\]`)
+	return regexp.MustCompile("^" + strings.ReplaceAll(quoted, `\*`, `[A-Za-z]+`) + "$")
+}

@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// clusters checks names and how clusters refer to each other.
+func (c *collector) clusters(t *Topology) {
+	first := map[string]int{}
+	for i := range t.Spec.Clusters {
+		cluster := &t.Spec.Clusters[i]
+		at := fmt.Sprintf("spec.clusters[%d]", i)
+		if c.label(at+".name", cluster.Name, "write a name for the cluster, such as west") {
+			if before, ok := first[cluster.Name]; ok {
+				c.add(at+".name", fmt.Sprintf("spec.clusters[%d] is called %q too", before, cluster.Name), "write another name")
+			} else {
+				first[cluster.Name] = i
+			}
+		}
+		if name := t.KindName(cluster.Name); len(name) > MaxNameLength {
+			c.add(at+".name", fmt.Sprintf("%q has %d characters, more than %d", name, len(name), MaxNameLength),
+				"write a shorter name for the cluster or for the topology")
+		}
+		if c.said(at+".network") && cluster.Network != "" && !isLabelValue(cluster.Network) {
+			c.add(at+".network", fmt.Sprintf("%q is no network name", cluster.Network), fixLabelValue)
+		}
+		c.locality(at+".locality", cluster.Locality)
+		c.provider(at+".provider", cluster)
+		c.number(at+".eastWest.replicas", cluster.EastWest.Replicas, 1, 100)
+		for key := range cluster.EastWest.Service.Annotations {
+			c.qualified(join(at+".eastWest.service.annotations", key), key)
+		}
+		c.peerAddress(at+".apiServer.peerAddress", cluster.APIServer.PeerAddress)
+		c.primary(t, at, cluster)
+	}
+}
+
+func (c *collector) locality(path string, l Locality) {
+	if l.Region != "" && !isLabelValue(l.Region) {
+		c.add(path+".region", fmt.Sprintf("%q is no region", l.Region), fixLabelValue)
+	}
+	if l.Zone != "" && !isLabelValue(l.Zone) {
+		c.add(path+".zone", fmt.Sprintf("%q is no zone", l.Zone), fixLabelValue)
+	}
+	if l.Zone != "" && l.Region == "" {
+		c.add(path+".zone", "a zone without its region means nothing to Istio", "write the region too")
+	}
+}
+
+func (c *collector) provider(path string, cluster *Cluster) {
+	p := cluster.Provider
+	var set []string
+	if p.Kind != nil {
+		set = append(set, "kind")
+	}
+	if p.Kubeconfig != nil {
+		set = append(set, "kubeconfig")
+	}
+	if p.ClusterAPI != nil {
+		set = append(set, "clusterAPI")
+	}
+	if len(set) > 1 {
+		c.add(path, strings.Join(set, " and ")+" exclude each other", "keep one of them")
+	}
+	if p.Kind == nil {
+		return
+	}
+	controlPlanes := 0
+	for i, node := range p.Kind.Nodes {
+		at := fmt.Sprintf("%s.kind.nodes[%d]", path, i)
+		if node.Role != RoleWorker {
+			controlPlanes++
+		}
+		c.locality(at+".locality", node.Locality)
+		for key, value := range node.Labels {
+			if c.qualified(join(at+".labels", key), key) && value != "" && !isLabelValue(value) {
+				c.add(join(at+".labels", key), fmt.Sprintf("%q is no label value", value), fixLabelValue)
+			}
+		}
+	}
+	if controlPlanes == 0 {
+		c.add(path+".kind.nodes", "no node is a control plane", "write role: control-plane for one node")
+	}
+}
+
+// primary checks whose istiod serves whom.
+func (c *collector) primary(t *Topology, at string, cluster *Cluster) {
+	primary := t.Cluster(cluster.Primary)
+	if cluster.Name == "" {
+		return
+	}
+	if primary == nil {
+		c.add(at+".primary", fmt.Sprintf("there is no cluster %q", cluster.Primary), "name one of "+quoted(t.Names()))
+		return
+	}
+	if primary.Primary != primary.Name {
+		c.add(at+".primary", fmt.Sprintf("%q is itself served by %q", primary.Name, primary.Primary), "name a cluster that is its own primary")
+		return
+	}
+	if t.Cluster(cluster.Config) == nil {
+		c.add(at+".config", fmt.Sprintf("there is no cluster %q", cluster.Config), "name one of "+quoted(t.Names()))
+	} else if cluster.Config != primary.Config {
+		c.add(at+".config", fmt.Sprintf("%q is served by %q, whose istiod reads %q", cluster.Name, primary.Name, primary.Config), fmt.Sprintf("write config: %q", primary.Config))
+	}
+}
+
+// peerAddress accepts https://host[:port] and host:port, but no address that only the host
+// itself can reach.
+func (c *collector) peerAddress(path, address string) {
+	if address == "" {
+		return
+	}
+	const fix = "write what the other clusters can reach, such as https://172.20.0.2:6443"
+	host := strings.TrimPrefix(address, "https://")
+	if strings.Contains(host, "/") || strings.ContainsAny(host, " \t\r\n@") {
+		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
+		return
+	}
+	if name, port, ok := cutLast(host, ":"); ok && port != "" {
+		host = name
+	} else if !strings.HasPrefix(address, "https://") {
+		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
+		return
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		c.add(path, fmt.Sprintf("%q is a loopback address, which other clusters can not reach", address), fix)
+	}
+}
+
+func quoted(names []string) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = strconv.Quote(shorten(name))
+	}
+	return orList(parts)
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}

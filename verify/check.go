@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import "slices"
+
+// Suites in the order in which they are shown.
+const (
+	SuiteTrust         = "trust"
+	SuiteDiscovery     = "discovery"
+	SuiteWeights       = "weights"
+	SuiteLocality      = "locality"
+	SuiteFailover      = "failover"
+	SuiteAuthorization = "authorization"
+)
+
+// Suites lists the suites that are built, in the order in which they are shown.
+func Suites() []string {
+	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization}
+}
+
+// planned lists suites that are designed and not built; asking for them is refused by name.
+func planned() []string { return []string{"gateway", "dns", "services"} }
+
+// Fact names an observation that checks rest on.
+type Fact string
+
+// The observations. Those up to FactGateways read the API, control planes and gateways
+// only; the others need probes.
+const (
+	// FactSigners: the secret cacerts of each control plane.
+	FactSigners Fact = "signers"
+	// FactRoots: the ConfigMap istio-ca-root-cert as workloads get it.
+	FactRoots Fact = "roots"
+	// FactControl: remote secrets, and what every istiod replica says of its peers.
+	FactControl Fact = "control"
+	// FactNodes: localities of the nodes.
+	FactNodes Fact = "nodes"
+	// FactProbes: which probe pods run where.
+	FactProbes Fact = "probes"
+	// FactGateways: addresses, exposure, listeners and SNI clusters of east-west gateways.
+	FactGateways Fact = "gateways"
+	// FactWire: the chain that each cluster's probe serves to each other's.
+	FactWire Fact = "wire"
+	// FactViews: the endpoints in the Envoy of each caller, and those of all proxies.
+	FactViews Fact = "views"
+	// FactEven, FactShares, FactLocal: requests to the services of the suites discovery,
+	// weights and locality.
+	FactEven   Fact = "even"
+	FactShares Fact = "shares"
+	FactLocal  Fact = "local"
+	// FactCalls: allowed and denied calls.
+	FactCalls Fact = "calls"
+	// FactFailover: time lines of a steady load under faults.
+	FactFailover Fact = "failover"
+)
+
+// Check is one question with its judgement.
+type Check struct {
+	// ID is stable: shown, filtered by, documented.
+	ID string
+	// Suite that it belongs to.
+	Suite string
+	// Title is what passing means, in a few words.
+	Title string
+	// Codes are the diagnoses that it may give.
+	Codes []string
+	// Needs are the observations that must be over before it is judged.
+	Needs []Fact
+	// Judge is pure: the same world gives the same results. It gives one result for each
+	// cluster, pair or variant that it is about, and none where it does not apply.
+	Judge func(*World) []Result
+}
+
+// run judges and fills in what belongs to the check.
+func (c Check) run(w *World) []Result {
+	results := c.Judge(w)
+	for i := range results {
+		results[i].ID, results[i].Suite = c.ID, c.Suite
+		for _, f := range c.Needs {
+			results[i].DurationSeconds = max(results[i].DurationSeconds, w.Took[f].Seconds())
+		}
+	}
+	return results
+}
+
+// selected are the checks of some suites, in registry order.
+func selected(suites []string) []Check {
+	var some []Check
+	for _, c := range Checks() {
+		if slices.Contains(suites, c.Suite) {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// needs is the set of facts that some checks rest on.
+func needs(checks []Check) map[Fact]bool {
+	facts := map[Fact]bool{}
+	for _, c := range checks {
+		for _, f := range c.Needs {
+			facts[f] = true
+		}
+	}
+	return facts
+}

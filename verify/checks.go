@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+// CoverageCheck is the ID of the result that says that no check of a suite passed for a
+// pair; its variant is the suite. It is made by the report, not judged from the world.
+const CoverageCheck = "coverage"
+
+// Checks lists every check, in the order in which results are shown. This is the one place
+// where they are listed; each has a heading in docs/checks.md.
+func Checks() []Check {
+	return []Check{
+		{"trust-cacerts", SuiteTrust, "each control plane signs with a valid plugged-in CA",
+			[]string{"TRU002", "TRU005", "TRU006"}, []Fact{FactSigners}, judgeSigners},
+		{"trust-roots", SuiteTrust, "all control planes have one root",
+			[]string{"TRU001"}, []Fact{FactSigners, FactRoots}, judgeRoots},
+		{"trust-distributed", SuiteTrust, "workloads are given the root of their control plane",
+			[]string{"TRU011"}, []Fact{FactSigners, FactRoots}, judgeDistributed},
+		{"trust-wire-root", SuiteTrust, "what a workload serves is trusted by the others",
+			[]string{"TRU001", "TRU006"}, []Fact{FactSigners, FactWire}, judgeWireRoot},
+		{"trust-wire-signer", SuiteTrust, "what a workload serves was signed by its own cluster's intermediate",
+			[]string{"TRU003", "TRU004"}, []Fact{FactSigners, FactControl, FactWire}, judgeWireSigner},
+		{"trust-wire-identity", SuiteTrust, "what a workload serves carries its SPIFFE ID",
+			[]string{"TRU008", "NET009"}, []Fact{FactWire}, judgeWireIdentity},
+		{"trust-wire-lifetime", SuiteTrust, "what a workload serves is valid, and not longer than its issuer",
+			[]string{"TRU006", "TRU007"}, []Fact{FactWire}, judgeWireLifetime},
+
+		{"discovery-secret", SuiteDiscovery, "each control plane has a remote secret for its peers",
+			[]string{"FED001"}, []Fact{FactControl}, judgeSecrets},
+		{"discovery-synced", SuiteDiscovery, "every istiod replica has every peer synced",
+			[]string{"FED001", "FED010", "INS001"}, []Fact{FactControl}, judgeSynced},
+		{"discovery-address", SuiteDiscovery, "each east-west gateway has an address",
+			[]string{"NET001", "NET002"}, []Fact{FactGateways}, judgeAddress},
+		{"discovery-exposure", SuiteDiscovery, "a Gateway exposes services to other networks on 15443",
+			[]string{"NET005"}, []Fact{FactGateways}, judgeExposure},
+		{"discovery-sni", SuiteDiscovery, "every gateway replica routes the probe's SNI to a local endpoint",
+			[]string{"NET005", "NET006", "NET007", "NET008"}, []Fact{FactGateways}, judgeSNI},
+		{"discovery-endpoints", SuiteDiscovery, "callers see gateways of other networks and pods of their own",
+			[]string{"FED001", "FED010", "FED011", "NET001", "NET003", "NET004", "NET005", "NET008"}, []Fact{FactControl, FactGateways, FactProbes, FactViews}, judgeEndpoints},
+		{"discovery-proxies", SuiteDiscovery, "no proxy has a pod of another network among its endpoints",
+			[]string{"NET004"}, []Fact{FactViews}, judgeProxies},
+		{"discovery-answers", SuiteDiscovery, "a request from each cluster is answered by each other",
+			[]string{"FED001", "FED010", "NET001", "NET005", "NET008", "NET013"}, []Fact{FactControl, FactGateways, FactProbes, FactEven}, judgeAnswers},
+
+		{"weights-endpoints", SuiteWeights, "weights in the caller's Envoy follow ready endpoints",
+			[]string{"LOC008"}, []Fact{FactProbes, FactViews, FactShares}, judgeWeights},
+		{"weights-share", SuiteWeights, "answers follow the weights in the caller's Envoy",
+			[]string{"LOC008"}, []Fact{FactProbes, FactViews, FactShares}, judgeShares},
+
+		{"locality-nodes", SuiteLocality, "nodes carry the locality of the topology",
+			[]string{"LOC001"}, []Fact{FactNodes}, judgeNodes},
+		{"locality-priorities", SuiteLocality, "priorities in the caller's Envoy follow locality",
+			[]string{"LOC003"}, []Fact{FactNodes, FactProbes, FactViews}, judgePriorities},
+		{"locality-answers", SuiteLocality, "all answers are local while local is healthy",
+			[]string{"LOC004"}, []Fact{FactNodes, FactProbes, FactViews, FactLocal}, judgeLocal},
+
+		{"failover-switch", SuiteFailover, "the other cluster answers in time when local does not",
+			[]string{"LOC004", "LOC005"}, []Fact{FactProbes, FactFailover}, judgeSwitch},
+		{"failover-lost", SuiteFailover, "few requests are lost meanwhile",
+			[]string{"LOC005"}, []Fact{FactProbes, FactFailover}, judgeLost},
+		{"failover-back", SuiteFailover, "local answers again in time after repair",
+			[]string{"LOC010"}, []Fact{FactProbes, FactFailover}, judgeBack},
+
+		{"authorization-allowed", SuiteAuthorization, "an allowed identity is let in from another cluster",
+			[]string{"AUZ001", "NET008"}, []Fact{FactProbes, FactCalls}, judgeAllowed},
+		{"authorization-denied", SuiteAuthorization, "another identity is kept out",
+			[]string{"AUZ002"}, []Fact{FactProbes, FactCalls}, judgeDenied},
+		{"authorization-plaintext", SuiteAuthorization, "plaintext is refused under STRICT",
+			[]string{"AUZ002"}, []Fact{FactProbes, FactCalls}, judgePlaintext},
+		{"authorization-ingress", SuiteAuthorization, "the ingress gateway's identity is let in",
+			[]string{"AUZ001", "NET008"}, []Fact{FactProbes, FactCalls}, judgeIngress},
+		{"authorization-direct", SuiteAuthorization, "what the ingress may do is kept from direct callers",
+			[]string{"AUZ002"}, []Fact{FactProbes, FactCalls}, judgeDirect},
+	}
+}

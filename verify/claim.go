@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// labelVerify marks a namespace as a verification's: it may be removed with all in it.
+	labelVerify = "meshfed.io/verify"
+	// annotationBy says who is at work, annotationAlive is renewed by a run that lives.
+	annotationBy    = "meshfed.io/verify-by"
+	annotationAlive = "meshfed.io/verify-alive"
+)
+
+const (
+	// heartbeat is how often a run says that it lives; a namespace that says nothing for
+	// deadAfter was left by a run that was killed. No clock is compared: only change counts.
+	heartbeat = 2 * time.Second
+	deadAfter = 5 * time.Second
+	// longDead is an age at which the clocks of two machines can not differ by mistake.
+	longDead = 10 * time.Minute
+	// goneWithin bounds the removal of a namespace.
+	goneWithin = 60 * time.Second
+)
+
+// claim makes the probe's namespace. Making it is the lock: whoever finds it there and
+// alive gets ErrBusy, and what a killed run left is removed first.
+func (m *member) claim(ctx context.Context) error {
+	if m.client == nil {
+		return nil // the problem is noted already
+	}
+	labels := kube.Labels(m.client.Owned(m.mesh.Topology, m.mesh.Owner), m.injection(), map[string]string{labelVerify: "true"})
+	for range 3 {
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace, Labels: labels,
+			Annotations: map[string]string{annotationBy: whoami(), annotationAlive: time.Now().UTC().Format(time.RFC3339Nano)}}}
+		err := m.client.Create(ctx, ns)
+		if err == nil {
+			m.mu.Lock()
+			m.claimed = true
+			m.mu.Unlock()
+			return nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return m.client.Explain(err, "making the probe namespace "+m.namespace)
+		}
+		if err := m.clear(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w in %s: namespace %s was made again by somebody", ErrBusy, m.name, m.namespace)
+}
+
+// injection is the label by which istiod injects sidecars into a namespace.
+func (m *member) injection() map[string]string {
+	if rev := m.mesh.Topology.Spec.Istio.Revision; rev != "" {
+		return map[string]string{"istio.io/rev": rev}
+	}
+	return map[string]string{topology.LabelInjection: "enabled"}
+}
+
+func whoami() string {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "unknown host"
+	}
+	return fmt.Sprintf("process %d on %s", os.Getpid(), name)
+}
+
+// clear removes what a killed run left, and refuses to touch anything else.
+func (m *member) clear(ctx context.Context) error {
+	ns := &corev1.Namespace{}
+	if err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, ns); err != nil {
+		if kube.Absent(err) {
+			return nil
+		}
+		return m.client.Explain(err, "looking at namespace "+m.namespace)
+	}
+	if ns.Labels[labelVerify] != "true" {
+		return diag.Hint(fmt.Errorf("namespace %s exists in %s and is not verify's", m.namespace, m.name),
+			"name another one in spec.verify.probe.namespace")
+	}
+	if ns.DeletionTimestamp == nil {
+		if err := m.dead(ctx, ns); err != nil {
+			return err
+		}
+	}
+	m.state(fmt.Sprintf("removing what an earlier verify left in %s", m.name))
+	return m.delete(ctx)
+}
+
+// dead returns nil when nobody renews the namespace, ErrBusy when somebody does.
+func (m *member) dead(ctx context.Context, ns *corev1.Namespace) error {
+	seen := ns.Annotations[annotationAlive]
+	if t, err := time.Parse(time.RFC3339Nano, seen); err == nil && time.Since(t) > longDead {
+		return nil
+	}
+	busy := diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, m.name, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
+	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + m.namespace + " of " + m.name, Interval: heartbeat / 4, Deadline: deadAfter},
+		func(ctx context.Context) (bool, string, error) {
+			now := &corev1.Namespace{}
+			err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, now)
+			switch {
+			case kube.Absent(err) || (err == nil && now.DeletionTimestamp != nil):
+				return true, "", nil
+			case err == nil && now.Annotations[annotationAlive] != seen:
+				return false, "", poll.Stop(busy)
+			}
+			return false, "no sign of life", err
+		})
+	if errors.Is(err, poll.ErrDeadline) {
+		return nil
+	}
+	return err
+}
+
+// beat renews the namespace until ctx ends. A renewal that fails is tried again; a run that
+// can not reach the API has nothing to lock.
+func (m *member) beat(ctx context.Context) {
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		m.mu.Lock()
+		claimed := m.claimed
+		m.mu.Unlock()
+		if !claimed {
+			return
+		}
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationAlive, time.Now().UTC().Format(time.RFC3339Nano))
+		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
+		_ = m.client.Patch(ctx, ns, client.RawPatch(types.MergePatchType, patch))
+	}
+}
+
+// remove ends the forwards and deletes the namespace if this run made it.
+func (m *member) remove(ctx context.Context) error {
+	m.forget("", "")
+	m.mu.Lock()
+	claimed := m.claimed
+	m.mu.Unlock()
+	if !claimed {
+		return nil
+	}
+	return m.delete(ctx)
+}
+
+// delete removes the namespace and blocks until it is gone. The pods go first and at once:
+// a namespace that waits for sidecars to drain takes many seconds.
+func (m *member) delete(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, goneWithin)
+	defer cancel()
+	// An error here only means that the namespace takes longer.
+	_ = m.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(m.namespace), client.GracePeriodSeconds(0))
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
+	if err := m.client.Remove(ctx, ns); err != nil {
+		return err
+	}
+	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + m.namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin},
+		func(ctx context.Context) (bool, string, error) {
+			now := &corev1.Namespace{}
+			err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, now)
+			if kube.Absent(err) {
+				return true, "", nil
+			}
+			return false, conditions(now), err
+		})
+	return diag.Hint(err, fmt.Sprintf("kubectl --context %s get namespace %s -o yaml says what it waits for", m.mesh.Topology.Context(m.name), m.namespace))
+}
+
+// conditions says what a namespace that is being deleted waits for.
+func conditions(ns *corev1.Namespace) string {
+	for _, c := range ns.Status.Conditions {
+		if c.Status == corev1.ConditionTrue {
+			return c.Message
+		}
+	}
+	return string(ns.Status.Phase)
+}

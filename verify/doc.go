@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verify proves a mesh: it looks, never changes, and says what it saw.
+//
+// It owns the suites (trust, discovery, weights, locality, failover, authorization), the
+// probes that they send, the checks with their stable IDs, and the report. A check is a
+// value (see Checks): the facts that it needs are observed by the observe_*.go files, and
+// a pure function in a judge_*.go file turns them into results, so every judgement is
+// tested without a cluster. One observation of traffic serves several checks.
+//
+// A result is pass, warn, fail (the wrong thing was seen), inconclusive (it could not be
+// looked at, or too little was seen to tell) or skip. What could not be seen never passes.
+//
+// The only things that it writes are its own: one namespace in each cluster with
+// everything in it, removed on success, failure and interrupt; what a killed run left is
+// removed by the next one, and two runs at once refuse each other. It refuses to judge
+// from outside the mesh: every request is sent by a probe inside it.
+package verify

@@ -1,0 +1,201 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/probe"
+)
+
+// Ports that are looked at through the API server's port-forward.
+const (
+	// portEnvoy is the admin interface of every Istio proxy.
+	portEnvoy = 15000
+	// portIstiod serves istiod's debug pages; they answer callers from loopback.
+	portIstiod = 15014
+)
+
+// maxPage bounds what is read of one answer.
+const maxPage = 64 << 20
+
+// member is one cluster during a run.
+type member struct {
+	*session
+	name      string
+	client    *kube.Client
+	namespace string
+
+	mu       sync.Mutex
+	problem  string
+	claimed  bool
+	pods     map[role]*corev1.Pod
+	uids     map[string]bool
+	forwards map[string]*forward
+}
+
+// forward is a port-forward that is being opened or is open.
+type forward struct {
+	once sync.Once
+	open *kube.Forward
+	http *http.Client
+	err  error
+}
+
+func newMember(s *session, name string, c *kube.Client) *member {
+	m := &member{session: s, name: name, client: c, namespace: s.world.Namespace,
+		pods: map[role]*corev1.Pod{}, uids: map[string]bool{}, forwards: map[string]*forward{}}
+	if c == nil {
+		m.problem = "there is no client for " + name
+	}
+	return m
+}
+
+// broken notes why the probes of this cluster can not be used; the first reason stays.
+func (m *member) broken(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil && m.problem == "" {
+		m.problem = sentence(err)
+	}
+}
+
+// why says why the probes of this cluster can not be used.
+func (m *member) why() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.problem
+}
+
+// sentence is an error with its hints in one line.
+func sentence(err error) string {
+	return strings.Join(append([]string{strings.ReplaceAll(err.Error(), "\n", "; ")}, diag.Hints(err)...), "; ")
+}
+
+// pod is the probe pod of a role, nil when it was not started.
+func (m *member) pod(r role) *corev1.Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pods[r]
+}
+
+// know remembers a probe pod as the API gave it.
+func (m *member) know(pod *corev1.Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pods[role(pod.Labels[labelRole])] = pod
+	m.uids[string(pod.UID)] = true
+}
+
+// port opens a port-forward once and keeps it until the end of the run.
+func (m *member) port(ctx context.Context, namespace, pod string, port int) (*forward, error) {
+	key := fmt.Sprintf("%s/%s:%d", namespace, pod, port)
+	m.mu.Lock()
+	f := m.forwards[key]
+	if f == nil {
+		f = &forward{}
+		m.forwards[key] = f
+	}
+	m.mu.Unlock()
+	f.once.Do(func() {
+		f.open, f.err = m.client.Forward(ctx, namespace, pod, port)
+		f.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	})
+	return f, f.err
+}
+
+// forget closes the forwards to a pod that is gone.
+func (m *member) forget(namespace, pod string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, f := range m.forwards {
+		if pod == "" || strings.HasPrefix(key, namespace+"/"+pod+":") {
+			if f.open != nil {
+				f.open.Close()
+			}
+			delete(m.forwards, key)
+		}
+	}
+}
+
+// page GETs a page of a pod.
+func (m *member) page(ctx context.Context, namespace, pod string, port int, path string) ([]byte, error) {
+	f, err := m.port(ctx, namespace, pod, port)
+	if err != nil {
+		return nil, err
+	}
+	return f.send(ctx, http.MethodGet, path, nil)
+}
+
+func (f *forward) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.open.Addr+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := f.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer to %s %s: %w", method, path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s %s: status %d: %s", method, path, resp.StatusCode, clip(string(answer)))
+	}
+	return answer, nil
+}
+
+// ask has the probe of a role do something and decodes what it says.
+func ask[T any](ctx context.Context, m *member, r role, method, path string, request any) (T, error) {
+	var answer T
+	pod := m.pod(r)
+	if pod == nil {
+		return answer, fmt.Errorf("there is no %s in %s", r, m.name)
+	}
+	operation := fmt.Sprintf("asking the %s in %s", r, m.name)
+	f, err := m.port(ctx, m.namespace, pod.Name, probe.PortAdmin)
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", operation, err)
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", operation, err)
+	}
+	data, err := f.send(ctx, method, path, body)
+	if err != nil {
+		return answer, fmt.Errorf("%s: %w", operation, err)
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return answer, fmt.Errorf("%s: reading the answer to %s: %w", operation, path, err)
+	}
+	return answer, nil
+}
+
+// answered names the cluster of the pod that answered, by the UID that the API gave it; ""
+// when the API knows no such probe pod.
+func (s *session) answered(o probe.Outcome) string {
+	for _, c := range s.world.Clusters {
+		m := s.members[c]
+		m.mu.Lock()
+		known := o.UID != "" && m.uids[o.UID]
+		m.mu.Unlock()
+		if known {
+			return c
+		}
+	}
+	return ""
+}

@@ -1,0 +1,216 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// lookWithin bounds each look at an API server, a control plane or a proxy.
+const lookWithin = 15 * time.Second
+
+// gather runs one look per member and records it, when some check needs it.
+func gather[T any](ctx context.Context, s *session, fact Fact, read func(context.Context, *member) T, store func(*World, map[string]T)) {
+	if !s.want[fact] {
+		return
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	all := collect(s, func(m *member) T { return read(ctx, m) })
+	s.record(fact, began, func(w *World) { store(w, all) })
+}
+
+// blind says why nothing at all can be read of this cluster.
+func (m *member) blind() string {
+	if m.client == nil {
+		return "there is no client for " + m.name
+	}
+	return ""
+}
+
+func (s *session) observeSigners(ctx context.Context) {
+	gather(ctx, s, FactSigners, func(ctx context.Context, m *member) Signer { return m.signer(ctx) },
+		func(w *World, all map[string]Signer) { w.Signers = all })
+}
+
+// signer reads cacerts. The private key is looked at to see whether it fits and kept nowhere.
+func (m *member) signer(ctx context.Context) Signer {
+	if why := m.blind(); why != "" {
+		return Signer{Problem: why}
+	}
+	secret := &corev1.Secret{}
+	err := m.client.Get(ctx, types.NamespacedName{Namespace: topology.SystemNamespace, Name: topology.CACertsSecret}, secret)
+	switch {
+	case kube.Absent(err):
+		return Signer{Absent: true}
+	case err != nil:
+		return Signer{Problem: sentence(m.client.Explain(err, "reading cacerts"))}
+	}
+	s := Signer{Changed: written(secret)}
+	ca, err := certs.ParseCACerts(secret.Data)
+	if err != nil {
+		s.Invalid = sentence(err)
+		return s
+	}
+	// Each part is kept though the other may be broken.
+	s.Intermediate, _ = ca.Intermediate()
+	s.Root, _ = ca.RootCertificate()
+	if err := ca.Check(time.Now()); err != nil {
+		s.Invalid = sentence(err)
+	}
+	return s
+}
+
+// written is when somebody last wrote the data of a secret: labels may change later.
+func written(secret *corev1.Secret) time.Time {
+	last := secret.CreationTimestamp.Time
+	for _, f := range secret.ManagedFields {
+		if f.Time != nil && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:data"`)) && f.Time.After(last) {
+			last = f.Time.Time
+		}
+	}
+	return last
+}
+
+func (s *session) observeRoots(ctx context.Context) {
+	gather(ctx, s, FactRoots, func(ctx context.Context, m *member) Roots { return m.roots(ctx) },
+		func(w *World, all map[string]Roots) { w.Roots = all })
+}
+
+func (m *member) roots(ctx context.Context) Roots {
+	r := Roots{Problem: m.blind(), ByNamespace: map[string][]string{}}
+	if r.Problem != "" {
+		return r
+	}
+	namespaces := []string{topology.SystemNamespace}
+	if m.why() == "" {
+		namespaces = append(namespaces, m.namespace)
+	}
+	for _, ns := range namespaces {
+		cm := &corev1.ConfigMap{}
+		err := m.client.Get(ctx, types.NamespacedName{Namespace: ns, Name: topology.RootCertConfigMap}, cm)
+		if kube.Absent(err) {
+			r.ByNamespace[ns] = nil
+			continue
+		}
+		if err != nil {
+			r.Problem = sentence(m.client.Explain(err, "reading istio-ca-root-cert of "+ns))
+			return r
+		}
+		list, err := certs.ParseCertificates([]byte(cm.Data["root-cert.pem"]))
+		if err != nil {
+			r.Problem = sentence(fmt.Errorf("reading istio-ca-root-cert of %s: %w", ns, err))
+			return r
+		}
+		for _, c := range list {
+			r.ByNamespace[ns] = append(r.ByNamespace[ns], certs.Fingerprint(c))
+		}
+	}
+	return r
+}
+
+func (s *session) observeNodes(ctx context.Context) {
+	gather(ctx, s, FactNodes, func(ctx context.Context, m *member) Nodes { return m.nodes(ctx) },
+		func(w *World, all map[string]Nodes) { w.Nodes = all })
+}
+
+func (m *member) nodes(ctx context.Context) Nodes {
+	n := Nodes{Problem: m.blind(), Localities: map[string]topology.Locality{}}
+	if n.Problem != "" {
+		return n
+	}
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NodeList"))
+	if err := m.client.List(ctx, &list); err != nil {
+		n.Problem = sentence(m.client.Explain(err, "listing nodes"))
+		return n
+	}
+	for i := range list.Items {
+		labels := list.Items[i].Labels
+		n.Localities[list.Items[i].Name] = topology.Locality{Region: labels[topology.LabelRegion], Zone: labels[topology.LabelZone]}
+	}
+	return n
+}
+
+func (s *session) observeControls(ctx context.Context) {
+	gather(ctx, s, FactControl, func(ctx context.Context, m *member) Control { return m.control(ctx) },
+		func(w *World, all map[string]Control) { w.Controls = all })
+}
+
+func (m *member) control(ctx context.Context) Control {
+	c := Control{Problem: m.blind(), Secrets: map[string]string{}}
+	if c.Problem != "" {
+		return c
+	}
+	// The data, a credential, is kept nowhere; only its keys are.
+	var secrets corev1.SecretList
+	if err := m.client.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
+		c.Problem = sentence(m.client.Explain(err, "listing remote secrets"))
+		return c
+	}
+	for i := range secrets.Items {
+		for cluster := range secrets.Items[i].Data {
+			c.Secrets[cluster] = secrets.Items[i].Name
+		}
+	}
+	pods, err := m.client.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
+	if err != nil {
+		c.Problem = sentence(m.client.Explain(err, "listing istiod"))
+		return c
+	}
+	for i := range pods {
+		if pods[i].DeletionTimestamp == nil && pods[i].Status.Phase == corev1.PodRunning {
+			c.Replicas = append(c.Replicas, m.istiod(ctx, &pods[i]))
+		}
+	}
+	return c
+}
+
+func (m *member) istiod(ctx context.Context, pod *corev1.Pod) Istiod {
+	r := Istiod{Pod: pod.Name}
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.State.Running != nil {
+			r.Started = s.State.Running.StartedAt.Time
+		}
+	}
+	page, err := m.page(ctx, topology.SystemNamespace, pod.Name, portIstiod, "/debug/clusterz")
+	if err == nil {
+		r.Peers, err = parseClusterz(page)
+	}
+	if err != nil {
+		r.Problem = sentence(err)
+	}
+	return r
+}
+
+// parseClusterz reads istiod's list of remote clusters: the sync status by cluster.
+func parseClusterz(page []byte) (map[string]string, error) {
+	// The fields are those of pkg/cluster.DebugInfo in istio.io/istio.
+	var list []struct {
+		ID         string `json:"id"`
+		SyncStatus string `json:"syncStatus"`
+	}
+	if err := json.Unmarshal(page, &list); err != nil {
+		return nil, fmt.Errorf("reading /debug/clusterz: %w", err)
+	}
+	peers := map[string]string{}
+	for _, c := range list {
+		peers[c.ID] = c.SyncStatus
+	}
+	return peers, nil
+}

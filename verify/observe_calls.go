@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// callRequests are sent in each call.
+	callRequests = 5
+	// callWithin is how long a call that should pass is tried again: rules of the ingress
+	// gateway may reach it last.
+	callWithin = 4 * time.Second
+)
+
+// observeCalls makes every call of the authorization suite.
+func (s *session) observeCalls(ctx context.Context) {
+	if !s.want[FactCalls] {
+		return
+	}
+	began := time.Now()
+	var mu sync.Mutex
+	all := map[CallKey]Call{}
+	var g errgroup.Group
+	send := func(key CallKey, r role, request probe.RunRequest) {
+		g.Go(func() error {
+			c := s.call(ctx, key, r, request)
+			mu.Lock()
+			defer mu.Unlock()
+			all[key] = c
+			return nil
+		})
+	}
+	for _, p := range pairs(s.world.Clusters) {
+		h := host(s.world.Namespace, serviceOnly(p.To))
+		send(CallKey{p.From, p.To, CallAllowed}, roleCaller, probe.RunRequest{URL: address(h, pathPrivate)})
+		send(CallKey{p.From, p.To, CallDenied}, roleStranger, probe.RunRequest{URL: address(h, pathPrivate)})
+		send(CallKey{p.From, p.To, CallDirect}, roleCaller, probe.RunRequest{URL: address(h, pathIngress)})
+		send(CallKey{p.From, p.To, CallIngress}, roleOutsider, probe.RunRequest{
+			URL:  fmt.Sprintf("http://%s.%s.svc.cluster.local:80%s", topology.IngressGateway, topology.SystemNamespace, pathIngress),
+			Host: h,
+		})
+	}
+	for _, c := range s.world.Clusters {
+		address := ""
+		if echo := s.members[c].pod(roleEcho); echo != nil {
+			address = echo.Status.PodIP
+		}
+		at := func(port int) probe.RunRequest {
+			return probe.RunRequest{URL: "http://" + net.JoinHostPort(address, strconv.Itoa(port)) + pathOpen}
+		}
+		send(CallKey{c, c, CallStrict}, roleOutsider, at(probe.PortApp))
+		send(CallKey{c, c, CallPermissive}, roleOutsider, at(probe.PortAppSecond))
+	}
+	_ = g.Wait() // each call keeps its own problem
+	s.record(FactCalls, began, func(w *World) { w.Calls = all })
+}
+
+// call sends a handful of requests; one that should pass gets a moment for its rules to
+// arrive, one that should not is judged as it is.
+func (s *session) call(ctx context.Context, key CallKey, r role, request probe.RunRequest) Call {
+	c := Call{Target: request.URL}
+	if c.Problem = or(s.members[key.From].why(), s.members[key.To].why()); c.Problem != "" {
+		return c
+	}
+	if slices.Contains([]CallKind{CallIngress, CallDirect}, key.Kind) && s.mesh.Topology.Cluster(key.From).Ingress == nil {
+		c.Skipped = key.From + " has no ingress gateway in the topology"
+		return c
+	}
+	request.Count, request.Timeout, request.Fresh = callRequests, requestTimeout, true
+	once := func(ctx context.Context) {
+		rep, err := ask[probe.RunReport](ctx, s.members[key.From], r, "POST", "/run", request)
+		c.Problem, c.Outcomes, c.Clusters = "", rep.Outcomes, nil
+		if err != nil {
+			c.Problem = sentence(err)
+		}
+		for _, o := range rep.Outcomes {
+			if o.OK() {
+				c.Clusters = append(c.Clusters, s.answered(o))
+			}
+		}
+	}
+	if slices.Contains([]CallKind{CallDenied, CallStrict, CallDirect}, key.Kind) {
+		once(ctx)
+		return c
+	}
+	// Time that is up is no error: what was seen last is judged.
+	_ = poll.Until(ctx, poll.Options{What: "an allowed call", Interval: 200 * time.Millisecond, Deadline: callWithin},
+		func(looking context.Context) (bool, string, error) {
+			if looking.Err() == nil {
+				once(ctx)
+			}
+			return c.Problem == "" && c.let(key.To), "not yet", nil
+		})
+	return c
+}

@@ -1,0 +1,187 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// readyWithin bounds the start of the probe pods.
+	readyWithin = 40 * time.Second
+	// rootWithin is how long istiod gets to give the new namespace its root; without it every
+	// pod waits for the kubelet's next try to mount it.
+	rootWithin = 3 * time.Second
+	// writers bounds the objects that are written to one API server at once.
+	writers = 8
+)
+
+func (m *member) objects() objects {
+	return objects{topology: m.mesh.Topology, namespace: m.namespace, owned: m.client.Owned(m.mesh.Topology, m.mesh.Owner),
+		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.roles}
+}
+
+// start makes everything in the probe's namespace and blocks until all pods are ready. An
+// error holds the words of whoever rejected something.
+func (m *member) start(ctx context.Context) error {
+	if m.why() != "" {
+		return nil
+	}
+	o := m.objects()
+	if o.image == "" {
+		return diag.Hint(fmt.Errorf("no probe image is known"), "name one in spec.verify.probe.image or use a bundle")
+	}
+	var g errgroup.Group
+	g.SetLimit(writers)
+	for _, obj := range o.before(m.suites) {
+		g.Go(func() error { return m.client.Apply(ctx, obj) })
+	}
+	rooted := make(chan struct{})
+	go func() {
+		defer close(rooted)
+		m.awaitRoot(ctx)
+	}()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	<-rooted
+	for _, r := range m.roles {
+		g.Go(func() error { return m.launch(ctx, r) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := m.awaitReady(ctx, m.roles...); err != nil {
+		return err
+	}
+	return m.injected()
+}
+
+// injected returns an error when a pod that needs a sidecar has none: what it would send is
+// no mesh traffic.
+func (m *member) injected() error {
+	for _, r := range m.roles {
+		if pod := m.pod(r); r != roleOutsider && !proxied(pod) {
+			return diag.Hint(fmt.Errorf("the %s in %s got no sidecar", r, m.name),
+				"istiod's injection webhook did not act on namespace "+m.namespace+"; is istiod there and is the revision right?")
+		}
+	}
+	return nil
+}
+
+// awaitRoot gives up quietly: pods come up later all the same, or say what they miss.
+func (m *member) awaitRoot(ctx context.Context) {
+	_ = poll.Until(ctx, poll.Options{What: topology.RootCertConfigMap, Interval: 50 * time.Millisecond, Deadline: rootWithin},
+		func(ctx context.Context) (bool, string, error) {
+			err := m.client.Get(ctx, types.NamespacedName{Namespace: m.namespace, Name: topology.RootCertConfigMap}, &corev1.ConfigMap{})
+			return err == nil, "", err
+		})
+}
+
+// launch creates one probe pod. Admission may reject it in the first moments for what comes
+// by itself (the account's controller, a webhook's endpoints): then it is tried again.
+func (m *member) launch(ctx context.Context, r role) error {
+	err := poll.Until(ctx, poll.Options{What: fmt.Sprintf("the %s in %s to be accepted", r, m.name), Interval: 200 * time.Millisecond, Deadline: 5 * time.Second},
+		func(ctx context.Context) (bool, string, error) {
+			pod, err := m.objects().pod(m.name, r)
+			if err != nil {
+				return false, "", poll.Stop(err)
+			}
+			err = m.client.Create(ctx, pod)
+			switch {
+			case err == nil:
+				m.know(pod)
+				return true, "", nil
+			case apierrors.IsInvalid(err), apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "serviceaccount"):
+				return false, "", poll.Stop(err)
+			}
+			return false, "", err
+		})
+	if err != nil {
+		return m.client.Explain(err, fmt.Sprintf("starting the %s", r))
+	}
+	return nil
+}
+
+// awaitReady blocks until the pods of some roles are ready and remembers them.
+func (m *member) awaitReady(ctx context.Context, roles ...role) error {
+	err := poll.Until(ctx, poll.Options{What: "the probe pods in " + m.name, Interval: 150 * time.Millisecond, Deadline: readyWithin, Observe: func(state string) {
+		m.state(m.name + ": " + state)
+	}}, func(ctx context.Context) (bool, string, error) {
+		pods, err := m.list(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		var missing []string
+		ready := 0
+		for _, r := range roles {
+			i := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Labels[labelRole] == string(r) })
+			switch {
+			case i < 0:
+				missing = append(missing, string(r)+" is gone")
+			case kube.PodReady(&pods[i]):
+				ready++
+				m.know(&pods[i])
+			default:
+				missing = append(missing, string(r)+": "+kube.PodReason(&pods[i]))
+			}
+		}
+		return ready == len(roles), fmt.Sprintf("%d of %d probe pods ready; %s", ready, len(roles), strings.Join(missing, "; ")), nil
+	})
+	if err != nil {
+		return m.client.Explain(err, "starting the probes")
+	}
+	return nil
+}
+
+func (m *member) list(ctx context.Context) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := m.client.List(ctx, &pods, client.InNamespace(m.namespace)); err != nil {
+		return nil, m.client.Explain(err, "listing the probe pods")
+	}
+	return pods.Items, nil
+}
+
+// observeProbes records which pods stand behind which service, by the API.
+func (s *session) observeProbes(ctx context.Context, began time.Time) {
+	all := collect(s, func(m *member) Probes { return m.probes(ctx) })
+	s.record(FactProbes, began, func(w *World) { w.Probes = all })
+}
+
+func (m *member) probes(ctx context.Context) Probes {
+	if why := m.why(); why != "" {
+		return Probes{Problem: why}
+	}
+	pods, err := m.list(ctx)
+	if err != nil {
+		return Probes{Problem: sentence(err)}
+	}
+	p := Probes{Ready: map[string]int{}}
+	for i := range pods {
+		pod := &pods[i]
+		ready := kube.PodReady(pod)
+		p.Pods = append(p.Pods, ProbePod{Name: pod.Name, UID: string(pod.UID), Address: pod.Status.PodIP, Ready: ready, State: kube.PodReason(pod)})
+		for _, s := range m.services {
+			if ready && pod.Labels[prefixService+s.Name] == "true" {
+				p.Ready[s.Name]++
+			}
+		}
+	}
+	return p
+}

@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// shareRequests judge a share, someRequests only presence.
+	shareRequests = 200
+	someRequests  = 40
+	// loadWithin bounds a load in a mesh where requests hang.
+	loadWithin = 8 * time.Second
+	// loadParallel callers within one load.
+	loadParallel = 8
+	// requestTimeout is the deadline of the calling application.
+	requestTimeout = 2 * time.Second
+)
+
+// observeLoads sends the counted loads, all at once.
+func (s *session) observeLoads(ctx context.Context) {
+	began := time.Now()
+	var wg sync.WaitGroup
+	send := func(count int, services []string, facts ...Fact) {
+		wg.Go(func() {
+			loads := s.loads(ctx, count, services)
+			for _, fact := range facts {
+				s.record(fact, began, func(w *World) {
+					if w.Loads == nil {
+						w.Loads = map[LoadKey]Load{}
+					}
+					maps.Copy(w.Loads, loads)
+				})
+			}
+		})
+	}
+	if s.want[FactLocal] {
+		send(someRequests, []string{serviceLocal}, FactLocal)
+	}
+	switch {
+	case s.want[FactShares]: // one observation serves both suites
+		services := []string{serviceEven}
+		for _, c := range s.world.Clusters {
+			services = append(services, serviceHeavy(c))
+		}
+		send(shareRequests, services, FactShares, FactEven)
+	case s.want[FactEven]:
+		send(someRequests, []string{serviceEven}, FactEven)
+	}
+	wg.Wait()
+}
+
+// loads sends one load from each cluster to each service.
+func (s *session) loads(ctx context.Context, count int, services []string) map[LoadKey]Load {
+	var mu sync.Mutex
+	all := map[LoadKey]Load{}
+	var g errgroup.Group
+	for _, from := range s.world.Clusters {
+		for _, svc := range services {
+			g.Go(func() error {
+				l := s.load(ctx, from, svc, count)
+				mu.Lock()
+				defer mu.Unlock()
+				all[LoadKey{from, svc}] = l
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // each load keeps its own problem
+	return all
+}
+
+func (s *session) load(ctx context.Context, from, svc string, count int) Load {
+	m := s.members[from]
+	l := Load{Problem: m.why(), Host: host(m.namespace, svc), Answers: map[string]int{}}
+	if l.Problem != "" {
+		return l
+	}
+	rep, err := ask[probe.RunReport](ctx, m, roleCaller, "POST", "/run", probe.RunRequest{
+		URL: address(l.Host, pathOpen), Count: count, Parallel: loadParallel, Duration: loadWithin, Timeout: requestTimeout,
+	})
+	if err != nil {
+		l.Problem = sentence(err)
+		return l
+	}
+	l.Sent, l.Outcomes = rep.Sent, rep.Outcomes
+	for _, o := range rep.Outcomes {
+		switch c := s.answered(o); {
+		case !o.OK():
+			l.Lost += o.Count
+		case c == "":
+			l.Unknown += o.Count
+		default:
+			l.Answers[c] += o.Count
+		}
+	}
+	return l
+}
+
+func address(host, path string) string {
+	return fmt.Sprintf("http://%s:%d%s", host, probe.PortApp, path)
+}
+
+// observeWire has the outsider of each cluster look at the chain that each echo serves:
+// through the gateway where networks differ, at the pod itself otherwise.
+func (s *session) observeWire(ctx context.Context) {
+	if !s.want[FactWire] {
+		return
+	}
+	began := time.Now()
+	var mu sync.Mutex
+	all := map[topology.Pair]Wire{}
+	var g errgroup.Group
+	for _, from := range s.world.Clusters {
+		for _, to := range s.world.Clusters {
+			g.Go(func() error {
+				wire := s.wire(ctx, from, to)
+				mu.Lock()
+				defer mu.Unlock()
+				all[topology.Pair{From: from, To: to}] = wire
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // each keeps its own problem
+	s.record(FactWire, began, func(w *World) { w.Wire = all })
+}
+
+func (s *session) wire(ctx context.Context, from, to string) Wire {
+	w := Wire{
+		SNI:  sni(probe.PortApp, host(s.world.Namespace, serviceOnly(to))),
+		Want: fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", s.world.TrustDomain, s.world.Namespace, account(roleEcho)),
+	}
+	if w.Problem = or(s.members[from].why(), s.members[to].why()); w.Problem != "" {
+		return w
+	}
+	echo := s.members[to].pod(roleEcho)
+	switch {
+	case s.world.apart(from, to):
+		gateway := look(s, func(w *World) Gateway { return w.Gateways[to] })
+		if len(gateway.Addresses) == 0 {
+			w.Problem = or(gateway.Problem, "the east-west gateway has no address")
+			return w
+		}
+		w.Addr = net.JoinHostPort(gateway.Addresses[0], strconv.Itoa(topology.PortCrossNetwork))
+	case echo == nil:
+		w.Problem = "there is no echo"
+		return w
+	default:
+		w.Addr = net.JoinHostPort(echo.Status.PodIP, strconv.Itoa(probe.PortApp))
+	}
+	// The ALPN is what sidecars offer each other; gateways and sidecars match on it.
+	rep, err := ask[probe.TLSReport](ctx, s.members[from], roleOutsider, "POST", "/tls", probe.TLSRequest{
+		Addr: w.Addr, SNI: w.SNI, ALPN: []string{"istio"}, Timeout: requestTimeout,
+	})
+	if err != nil {
+		w.Problem = sentence(err)
+		return w
+	}
+	if rep.Chain == "" {
+		w.Problem = fmt.Sprintf("no certificate was served at %s: %s (%s)", w.Addr, rep.Error, clip(rep.Detail))
+		return w
+	}
+	if w.Chain, err = certs.ParseCertificates([]byte(rep.Chain)); err != nil {
+		w.Problem = sentence(err)
+	}
+	return w
+}

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Labels of probe pods.
+const (
+	labelRole = "meshfed.io/probe"
+	// prefixService and a service's name make the label by which the service selects.
+	prefixService = "verify.meshfed.io/"
+)
+
+// proxyConfig is laid over the mesh's own for probe sidecars: they are short-lived, so they
+// neither need many threads nor a long drain.
+const proxyConfig = "concurrency: 1\nterminationDrainDuration: 1s\n"
+
+// account is the service account of a role; the pod that goes away is an echo like the
+// others.
+func account(r role) string {
+	if r == roleAway {
+		return string(roleEcho)
+	}
+	return string(r)
+}
+
+// objects are what a cluster needs before its pods: accounts, Services and Istio's rules.
+type objects struct {
+	topology  *topology.Topology
+	namespace string
+	owned     map[string]string
+	image     string
+	services  []service
+	roles     []role
+}
+
+// pod is the probe pod of a role in a cluster: a bare one, so that a rejection is the answer
+// to its creation and not an event of some controller.
+func (o objects) pod(cluster string, r role) (*corev1.Pod, error) {
+	labels := kube.Labels(o.owned, map[string]string{
+		"app.kubernetes.io/name": "meshfed-probe", labelRole: string(r),
+		"sidecar.istio.io/inject": fmt.Sprint(r != roleOutsider),
+	})
+	if rev := o.topology.Spec.Istio.Revision; rev != "" && r != roleOutsider {
+		labels["istio.io/rev"] = rev
+	}
+	for _, s := range o.services {
+		if slices.Contains(s.Backends[cluster], r) {
+			labels[prefixService+s.Name] = "true"
+		}
+	}
+	spec, err := o.podSpec(r)
+	if err != nil {
+		return nil, err
+	}
+	return &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: string(r), Namespace: o.namespace, Labels: labels, Annotations: map[string]string{
+			"proxy.istio.io/config":                  proxyConfig,
+			"sidecar.istio.io/proxyCPU":              "10m",
+			"sidecar.istio.io/proxyMemory":           "40Mi",
+			"sidecar.istio.io/rewriteAppHTTPProbers": "true",
+		}},
+		Spec: spec,
+	}, nil
+}
+
+// podSpec satisfies the restricted Pod Security Standard.
+func (o objects) podSpec(r role) (corev1.PodSpec, error) {
+	no, yes, grace, user := false, true, int64(1), int64(65532)
+	container := corev1.Container{
+		Name: "probe", Image: o.image, Args: []string{"serve"}, ImagePullPolicy: corev1.PullIfNotPresent,
+		Env: []corev1.EnvVar{fieldEnv(probe.EnvPod, "metadata.name"), fieldEnv(probe.EnvUID, "metadata.uid")},
+		Ports: []corev1.ContainerPort{
+			{Name: "http", ContainerPort: probe.PortApp, Protocol: corev1.ProtocolTCP},
+			{Name: "http-second", ContainerPort: probe.PortAppSecond, Protocol: corev1.ProtocolTCP},
+		},
+		ReadinessProbe: &corev1.Probe{
+			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(probe.PortApp)}},
+			PeriodSeconds: 1, TimeoutSeconds: 1, FailureThreshold: 3,
+		},
+		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi"),
+		}},
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
+			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+	}
+	spec := corev1.PodSpec{
+		ServiceAccountName: account(r), AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+		TerminationGracePeriodSeconds: &grace,
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
+	p := o.topology.Spec.Verify.Probe
+	if len(p.Resources) > 0 {
+		container.Resources = corev1.ResourceRequirements{}
+		if err := convert(p.Resources, &container.Resources); err != nil {
+			return spec, fmt.Errorf("reading spec.verify.probe.resources: %w", err)
+		}
+	}
+	if err := convert(p.Tolerations, &spec.Tolerations); err != nil {
+		return spec, fmt.Errorf("reading spec.verify.probe.tolerations: %w", err)
+	}
+	if secret := o.topology.Spec.Images.PullSecret; secret != "" {
+		spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: secret}}
+	}
+	spec.Containers = []corev1.Container{container}
+	return spec, nil
+}
+
+func fieldEnv(name, path string) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+}
+
+// convert moves what the topology holds as plain JSON into a typed field.
+func convert(from, to any) error {
+	data, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, to)
+}

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Kind of the report's JSON object.
+const Kind = "VerifyReport"
+
+// Exit codes of a verification, a contract with scripts.
+const (
+	ExitPass         = 0
+	ExitFail         = 3
+	ExitInconclusive = 4
+)
+
+// Report is what a run saw and judged.
+type Report struct {
+	// APIVersion and Kind are fixed; Tool is the version that ran.
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Tool       string `json:"tool"`
+	// Topology is the topology's name.
+	Topology string `json:"topology"`
+	// Substitutions say what stands in for a published component.
+	Substitutions []string `json:"substitutions"`
+	// StartedAt is in UTC.
+	StartedAt time.Time `json:"startedAt"`
+	// DurationSeconds of the whole run, cleaning up included.
+	DurationSeconds float64 `json:"durationSeconds"`
+	// Summary counts the checks by status; every status is present.
+	Summary map[Status]int `json:"summary"`
+	// Clusters and Suites that were asked for, in the order in which they are shown.
+	Clusters []string `json:"clusters"`
+	Suites   []string `json:"suites"`
+	// Checks in registry order, then by clusters in file order, then by variant.
+	Checks []Result `json:"checks"`
+}
+
+// newReport sorts results, adds what coverage demands and counts.
+func newReport(t *topology.Topology, clusters, suites []string, results []Result) *Report {
+	r := &Report{
+		APIVersion: topology.APIVersion, Kind: Kind, Topology: t.Metadata.Name,
+		Substitutions: []string{}, Clusters: clusters, Suites: suites,
+	}
+	r.Checks = append(slices.Clone(results), r.uncovered(results)...)
+	order := map[string]int{CoverageCheck: len(Checks())}
+	for i, c := range Checks() {
+		order[c.ID] = i
+	}
+	slices.SortStableFunc(r.Checks, func(a, b Result) int {
+		for _, d := range []int{
+			order[a.ID] - order[b.ID],
+			slices.Index(clusters, a.From) - slices.Index(clusters, b.From),
+			slices.Index(clusters, a.To) - slices.Index(clusters, b.To),
+		} {
+			if d != 0 {
+				return d
+			}
+		}
+		return slices.Compare([]string{a.Variant}, []string{b.Variant})
+	})
+	r.Summary = map[Status]int{}
+	for _, s := range worst() {
+		r.Summary[s] = 0
+	}
+	for _, c := range r.Checks {
+		r.Summary[c.Status]++
+	}
+	return r
+}
+
+// uncovered gives an inconclusive result for each requested suite and ordered pair of which
+// no check passed and none failed either: skips and warnings must not hide a pair.
+func (r *Report) uncovered(results []Result) []Result {
+	var missing []Result
+	for _, suite := range r.Suites {
+		for _, p := range pairs(r.Clusters) {
+			seen := map[Status]int{}
+			for _, c := range results {
+				if c.Suite == suite && c.From == p.From && c.To == p.To {
+					seen[c.Status]++
+				}
+			}
+			if seen[Pass] > 0 || seen[Fail] > 0 {
+				continue
+			}
+			m := unsure("no check of the suite %s passed from %s to %s", suite, p.From, p.To).between(p.From, p.To, suite)
+			m.ID, m.Suite = CoverageCheck, suite
+			missing = append(missing, m)
+		}
+	}
+	return missing
+}
+
+// ExitCode is 3 when a check failed, else 4 when one is inconclusive or none passed, else 0.
+func (r *Report) ExitCode() int {
+	switch {
+	case r.Summary[Fail] > 0:
+		return ExitFail
+	case r.Summary[Inconclusive] > 0 || r.Summary[Pass] == 0:
+		return ExitInconclusive
+	}
+	return ExitPass
+}
+
+// Cell is the worst status of a suite's results that concern a pair, and how many there are
+// of each; Skip when there are none.
+func (r *Report) Cell(suite, from, to string) (Status, map[Status]int) {
+	counts := map[Status]int{}
+	for _, c := range r.Checks {
+		if c.Suite == suite && c.concerns(from, to) {
+			counts[c.Status]++
+		}
+	}
+	for _, s := range worst() {
+		if counts[s] > 0 {
+			return s, counts
+		}
+	}
+	return Skip, counts
+}
+
+// JSON is the report indented, with a newline at the end.
+func (r *Report) JSON() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the report: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// pairs are the ordered pairs of different clusters.
+func pairs(clusters []string) []topology.Pair {
+	var all []topology.Pair
+	for _, from := range clusters {
+		for _, to := range clusters {
+			if from != to {
+				all = append(all, topology.Pair{From: from, To: to})
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+//nolint:gochecknoglobals // how the flag package works
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got); run with -update when this is meant:\n%s", name, diff)
+	}
+}
+
+func testReport(results ...Result) *Report {
+	t := testTopology()
+	r := newReport(t, t.Names(), []string{SuiteTrust, SuiteDiscovery, SuiteLocality}, results)
+	r.Tool, r.StartedAt, r.DurationSeconds = "0.1.0", time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), 7.25
+	r.Substitutions = []string{"upstream Envoy 1.40.0"}
+	return r
+}
+
+func one(id, suite string, r Result, from, to string, variant ...string) Result {
+	r.ID, r.Suite = id, suite
+	return r.between(from, to, variant...)
+}
+
+func mixed() *Report {
+	return testReport(
+		one("discovery-answers", SuiteDiscovery, pass("100 of 200 requests from west were answered by east"), "west", "east"),
+		one("discovery-answers", SuiteDiscovery, fail("FED001", "no request from east was answered by west: east has no remote secret for west"), "east", "west"),
+		one("trust-roots", SuiteTrust, pass("one root").with("west", "SHA256:aa"), "west", "east", "cacerts"),
+		one("trust-roots", SuiteTrust, pass("one root"), "east", "west", "cacerts"),
+		one("trust-cacerts", SuiteTrust, warn("TRU006", "expires in 3 days"), "", "east"),
+		one("locality-priorities", SuiteLocality, skip("one locality"), "west", "east"),
+		one("locality-priorities", SuiteLocality, pass("ok"), "east", "west"),
+	)
+}
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := mixed().Matrix(&b); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "matrix.golden", b.Bytes())
+}
+
+func TestReportJSON(t *testing.T) {
+	t.Parallel()
+	data, err := mixed().JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "report.golden.json", data)
+	var head struct {
+		APIVersion, Kind, Tool, Topology string
+		Substitutions                    []string
+		Summary                          map[string]int
+		Checks                           []Result
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		t.Fatal(err)
+	}
+	if head.APIVersion != "meshfed.io/v1alpha1" || head.Kind != "VerifyReport" || head.Topology != "usmesh" {
+		t.Errorf("head %+v", head)
+	}
+	for _, s := range []string{"pass", "warn", "fail", "inconclusive", "skip"} {
+		if _, ok := head.Summary[s]; !ok {
+			t.Errorf("the summary lacks %s", s)
+		}
+	}
+	if !strings.HasPrefix(string(data), "{\n  \"apiVersion\"") {
+		t.Error("the object does not begin with apiVersion")
+	}
+}
+
+func TestASkipNeverHidesAPair(t *testing.T) {
+	t.Parallel()
+	r := mixed()
+	i := slices.IndexFunc(r.Checks, func(c Result) bool { return c.ID == CoverageCheck })
+	if i < 0 || r.Checks[i].From != "west" || r.Checks[i].To != "east" || r.Checks[i].Variant != SuiteLocality || r.Checks[i].Status != Inconclusive {
+		t.Fatalf("no coverage result for the pair that was skipped: %+v", r.Checks)
+	}
+	if got, _ := r.Cell(SuiteLocality, "west", "east"); got != Inconclusive {
+		t.Errorf("the matrix shows %s", got)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	t.Parallel()
+	good := func() []Result {
+		var all []Result
+		for _, s := range []string{SuiteTrust, SuiteDiscovery, SuiteLocality} {
+			all = append(all, one(s+"-x", s, pass("ok"), "west", "east"), one(s+"-x", s, pass("ok"), "east", "west"))
+		}
+		return all
+	}
+	for name, tc := range map[string]struct {
+		results []Result
+		want    int
+	}{
+		"all pass":                  {good(), 0},
+		"a warning":                 {append(good(), one("a", SuiteTrust, warn("TRU006", "x"), "", "east")), 0},
+		"a skip":                    {append(good(), one("a", SuiteTrust, skip("x"), "west", "")), 0},
+		"one fails":                 {append(good(), one("a", SuiteTrust, fail("TRU001", "x"), "west", "")), 3},
+		"one inconclusive":          {append(good(), one("a", SuiteTrust, unsure("x"), "west", "")), 4},
+		"fail before inconclusive":  {append(good(), one("a", SuiteTrust, unsure("x"), "west", ""), one("b", SuiteTrust, fail("TRU001", "x"), "west", "")), 3},
+		"a pair without any result": {good()[1:], 4},
+		"nothing":                   {nil, 4},
+	} {
+		if got := testReport(tc.results...).ExitCode(); got != tc.want {
+			t.Errorf("%s: exit code %d, want %d", name, got, tc.want)
+		}
+	}
+}

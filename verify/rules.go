@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Settings of the probe's own DestinationRules. They belong to the probe and not to the
+// mesh, and stand in the report beside what was measured under them.
+const (
+	connectTimeout    = "1s"
+	consecutiveErrors = 5
+	ejectionInterval  = "500ms"
+	ejectionTime      = "2s"
+)
+
+// Paths of the authorization suite.
+const (
+	pathPrivate = "/private"
+	pathIngress = "/ingress"
+	pathOpen    = "/"
+)
+
+// ingressGateway is the Gateway object through which an outsider enters.
+const ingressGateway = "verify-ingress"
+
+// before are the objects that must be there before the pods: a proxy that starts with its
+// rules in place needs no second push.
+func (o objects) before(suites []string) []client.Object {
+	var all []client.Object
+	seen := map[string]bool{}
+	for _, r := range o.roles {
+		if name := account(r); !seen[name] {
+			seen[name] = true
+			all = append(all, o.object("v1", "ServiceAccount", name, nil))
+		}
+	}
+	all = append(all, o.destination("default", "*."+o.namespace+".svc.cluster.local", policy{}))
+	all = append(all, o.object("security.istio.io/v1", "PeerAuthentication", "default", map[string]any{
+		"mtls": map[string]any{"mode": "STRICT"},
+	}))
+	for _, s := range o.services {
+		all = append(all, o.service(s))
+		if s.Policy.Locality || s.Policy.Outlier {
+			all = append(all, o.destination(s.Name, host(o.namespace, s.Name), s.Policy))
+		}
+		if !s.Policy.Retries {
+			all = append(all, o.noRetries(s.Name))
+		}
+	}
+	if slices.Contains(suites, SuiteAuthorization) {
+		all = append(all, o.authorization()...)
+	}
+	return all
+}
+
+func (o objects) object(apiVersion, kind, name string, spec map[string]any) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind}}
+	u.SetName(name)
+	u.SetNamespace(o.namespace)
+	u.SetLabels(o.owned)
+	if spec != nil {
+		u.Object["spec"] = spec
+	}
+	return u
+}
+
+func (o objects) service(s service) client.Object {
+	ports := []any{map[string]any{"name": "http", "port": int64(probe.PortApp), "targetPort": int64(probe.PortApp)}}
+	if s.Name == serviceEven {
+		// A port-level mTLS mode acts on ports that a Service has.
+		ports = append(ports, map[string]any{"name": "http-second", "port": int64(probe.PortAppSecond), "targetPort": int64(probe.PortAppSecond)})
+	}
+	return o.object("v1", "Service", s.Name, map[string]any{
+		"selector": map[string]any{prefixService + s.Name: "true"}, "ports": ports,
+	})
+}
+
+// destination is a DestinationRule; the one for all hosts turns locality off.
+func (o objects) destination(name, host string, p policy) client.Object {
+	traffic := map[string]any{
+		"connectionPool": map[string]any{"tcp": map[string]any{"connectTimeout": connectTimeout}},
+		"loadBalancer":   map[string]any{"simple": "ROUND_ROBIN", "localityLbSetting": map[string]any{"enabled": p.Locality}},
+	}
+	if p.Outlier {
+		traffic["outlierDetection"] = map[string]any{
+			"consecutive5xxErrors": int64(consecutiveErrors), "interval": ejectionInterval,
+			"baseEjectionTime": ejectionTime, "maxEjectionPercent": int64(100),
+		}
+	}
+	return o.object("networking.istio.io/v1", "DestinationRule", name, map[string]any{"host": host, "trafficPolicy": traffic})
+}
+
+func (o objects) noRetries(service string) client.Object {
+	h := host(o.namespace, service)
+	return o.object("networking.istio.io/v1", "VirtualService", service, map[string]any{
+		"hosts": []any{h},
+		"http": []any{map[string]any{
+			"retries": map[string]any{"attempts": int64(0)},
+			"route":   []any{map[string]any{"destination": map[string]any{"host": h}}},
+		}},
+	})
+}
+
+// policyEvidence is what stands in the report beside a time line.
+func policyEvidence(f faultKind) map[string]any {
+	retries := "none"
+	if f.Retries {
+		retries = "Istio's default"
+	}
+	fault := "the backend's pod is deleted and made again"
+	if f.errors() {
+		fault = fmt.Sprintf("the backend answers %d", faultStatus)
+	}
+	return map[string]any{
+		"retries": retries, "fault": fault, "connectTimeout": connectTimeout, "consecutive5xxErrors": consecutiveErrors,
+		"interval": ejectionInterval, "baseEjectionTime": ejectionTime, "maxEjectionPercent": 100,
+	}
+}
+
+// authorization guards the echo: one path for the caller's identity, one for the ingress
+// gateway's, and every other path for anybody.
+func (o objects) authorization() []client.Object {
+	selector := map[string]any{"matchLabels": map[string]any{labelRole: string(roleEcho)}}
+	from := func(namespace, account string) []any {
+		return []any{map[string]any{"source": map[string]any{"principals": []any{
+			fmt.Sprintf("%s/ns/%s/sa/%s", o.topology.Spec.Mesh.TrustDomain, namespace, account)}}}}
+	}
+	to := func(key string, paths ...any) []any {
+		return []any{map[string]any{"operation": map[string]any{key: paths}}}
+	}
+	all := []client.Object{
+		o.object("security.istio.io/v1", "PeerAuthentication", string(roleEcho), map[string]any{
+			"selector": selector, "mtls": map[string]any{"mode": "STRICT"},
+			"portLevelMtls": map[string]any{fmt.Sprint(probe.PortAppSecond): map[string]any{"mode": "PERMISSIVE"}},
+		}),
+		o.object("security.istio.io/v1", "AuthorizationPolicy", string(roleEcho), map[string]any{
+			"selector": selector, "action": "ALLOW",
+			"rules": []any{
+				map[string]any{"to": to("notPaths", pathPrivate, pathIngress)},
+				map[string]any{"from": from(o.namespace, account(roleCaller)), "to": to("paths", pathPrivate)},
+				map[string]any{"from": from(topology.SystemNamespace, topology.IngressGateway), "to": to("paths", pathIngress)},
+			},
+		}),
+		o.object("networking.istio.io/v1", "Gateway", ingressGateway, map[string]any{
+			"selector": map[string]any{"istio": topology.IngressSelector},
+			"servers": []any{map[string]any{
+				"port":  map[string]any{"number": int64(80), "name": "http", "protocol": "HTTP"},
+				"hosts": []any{"*." + o.namespace + ".svc.cluster.local"},
+			}},
+		}),
+	}
+	for _, c := range o.topology.Names() {
+		h := host(o.namespace, serviceOnly(c))
+		all = append(all, o.object("networking.istio.io/v1", "VirtualService", "ingress-"+c, map[string]any{
+			"hosts": []any{h}, "gateways": []any{ingressGateway},
+			"http": []any{map[string]any{
+				"match":   []any{map[string]any{"uri": map[string]any{"exact": pathIngress}}},
+				"retries": map[string]any{"attempts": int64(0)},
+				"route":   []any{map[string]any{"destination": map[string]any{"host": h, "port": map[string]any{"number": int64(probe.PortApp)}}}},
+			}},
+		}))
+	}
+	return all
+}

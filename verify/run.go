@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// Mesh is what is verified.
+type Mesh struct {
+	// Topology says what shall hold.
+	Topology *topology.Topology
+	// Clients by cluster. A cluster without one is judged inconclusive.
+	Clients map[string]*kube.Client
+	// ProbeImage that nodes can start, for example from the bundle.
+	ProbeImage string
+	// Substitutions say what stands in for a published component; they head every report.
+	Substitutions []string
+	// Owner is the owner id that the probe's objects are labelled with.
+	Owner string
+	// Tool is the version that stands in the report.
+	Tool string
+}
+
+// Options choose what is verified.
+type Options struct {
+	// Suites by name; empty means those of the topology, or else all but failover.
+	Suites []string
+	// Failover adds the suite failover when Suites is empty.
+	Failover bool
+	// Clusters that both ends of a pair must be among; empty means all.
+	Clusters []string
+	// Observe is told each result as soon as it is judged, one at a time. May be nil.
+	Observe func(Result)
+	// State is told what is being waited for, one at a time. May be nil.
+	State func(string)
+}
+
+// ErrBusy is what errors.Is finds when another verification is under way in a cluster.
+var ErrBusy = errors.New("another verify is under way")
+
+// Run verifies the mesh and blocks until nothing of it is left in the clusters, at most
+// some minutes. What could not be looked at is inconclusive in the report and no error.
+//
+// An error with a nil report means that nothing was judged: a suite or cluster that does not
+// exist, ErrBusy, or the end of ctx. An error beside a report means that the probe's
+// namespace could not be seen to be gone. It is safe to run again after either.
+func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
+	suites, err := chosen(mesh.Topology, options)
+	if err != nil {
+		return nil, err
+	}
+	clusters, err := chosenClusters(mesh.Topology, options.Clusters)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	s := newSession(mesh, options, clusters, suites, started)
+	removed, err := s.all(ctx)
+	if err != nil {
+		return nil, errors.Join(err, removed)
+	}
+	report := newReport(mesh.Topology, clusters, suites, s.finish())
+	report.Tool = mesh.Tool
+	report.Substitutions = append(report.Substitutions, mesh.Substitutions...)
+	report.StartedAt = started.UTC().Truncate(time.Millisecond)
+	report.DurationSeconds = time.Since(started).Round(time.Millisecond).Seconds()
+	for _, r := range report.Checks {
+		if r.ID == CoverageCheck && options.Observe != nil {
+			options.Observe(r)
+		}
+	}
+	return report, removed
+}
+
+// chosen is the list of suites in the order in which they are shown.
+func chosen(t *topology.Topology, o Options) ([]string, error) {
+	want := o.Suites
+	if len(want) == 0 {
+		want = t.Spec.Verify.Suites
+	}
+	if len(want) == 0 {
+		want = slices.DeleteFunc(Suites(), func(s string) bool { return s == SuiteFailover && !o.Failover })
+	}
+	for _, s := range want {
+		switch {
+		case slices.Contains(planned(), s):
+			return nil, diag.Hint(fmt.Errorf("suite %q is not built yet", s), "built suites: "+strings.Join(Suites(), ", "))
+		case !slices.Contains(Suites(), s):
+			return nil, diag.Hint(fmt.Errorf("there is no suite %q", s), "suites: "+strings.Join(Suites(), ", "))
+		}
+	}
+	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil
+}
+
+func chosenClusters(t *topology.Topology, want []string) ([]string, error) {
+	for _, c := range want {
+		if t.Cluster(c) == nil {
+			return nil, diag.Hint(fmt.Errorf("the topology has no cluster %q", c), "clusters: "+strings.Join(t.Names(), ", "))
+		}
+	}
+	return slices.DeleteFunc(t.Names(), func(c string) bool { return len(want) > 0 && !slices.Contains(want, c) }), nil
+}

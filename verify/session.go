@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// session is one run: what is known so far, and the checks that wait for it.
+type session struct {
+	mesh     Mesh
+	options  Options
+	suites   []string
+	services []service
+	roles    []role
+	members  map[string]*member
+
+	mu      sync.Mutex // guards what follows, and keeps observers one at a time
+	world   *World
+	pending []Check
+	have    map[Fact]bool
+	want    map[Fact]bool
+	results []Result
+}
+
+func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
+	t := mesh.Topology
+	checks := selected(suites)
+	s := &session{
+		mesh: mesh, options: options, suites: suites,
+		services: services(t, clusters, suites), roles: roles(suites),
+		members: map[string]*member{},
+		pending: checks, have: map[Fact]bool{}, want: needs(checks),
+		world: &World{
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
+			Now: now, Took: map[Fact]time.Duration{},
+		},
+	}
+	for _, c := range clusters {
+		s.members[c] = newMember(s, c, mesh.Clients[c])
+	}
+	return s
+}
+
+// state tells the caller what is being done.
+func (s *session) state(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.options.State != nil {
+		s.options.State(text)
+	}
+}
+
+// record stores an observation and judges the checks that have waited for it.
+func (s *session) record(fact Fact, began time.Time, store func(*World)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	store(s.world)
+	s.have[fact] = true
+	s.world.Took[fact] = time.Since(began)
+	s.judge(func(c Check) bool { return !slices.ContainsFunc(c.Needs, func(f Fact) bool { return !s.have[f] }) })
+}
+
+// judge runs and drops the pending checks that are ready. The lock is held.
+func (s *session) judge(ready func(Check) bool) {
+	var waiting []Check
+	for _, c := range s.pending {
+		if !ready(c) {
+			waiting = append(waiting, c)
+			continue
+		}
+		for _, r := range c.run(s.world) {
+			s.results = append(s.results, r)
+			if s.options.Observe != nil {
+				s.options.Observe(r)
+			}
+		}
+	}
+	s.pending = waiting
+}
+
+// finish judges what is left by what there is and returns all results.
+func (s *session) finish() []Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judge(func(Check) bool { return true })
+	return s.results
+}
+
+// look reads the world under the lock.
+func look[T any](s *session, read func(*World) T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return read(s.world)
+}
+
+// all claims, observes and removes. removed is about what is left in the clusters, err about
+// everything else.
+func (s *session) all(ctx context.Context) (removed, err error) {
+	s.state("claiming the probe namespaces")
+	err = s.claim(ctx)
+	if err == nil {
+		beating, stop := context.WithCancel(ctx)
+		for _, m := range s.members {
+			go m.beat(beating)
+		}
+		s.observe(ctx)
+		stop()
+		err = ctx.Err()
+	}
+	s.state("removing the probes")
+	// Cleaning up must happen after an interrupt, too; it has deadlines of its own.
+	return s.remove(context.WithoutCancel(ctx)), err
+}
+
+// claim makes the namespace in every cluster. A cluster where that does not work can not
+// be used; one where somebody else is at work ends the run.
+func (s *session) claim(ctx context.Context) error {
+	var mu sync.Mutex
+	var busy []error
+	s.each(func(m *member) {
+		err := m.claim(ctx)
+		if errors.Is(err, ErrBusy) {
+			mu.Lock()
+			defer mu.Unlock()
+			busy = append(busy, err)
+			return
+		}
+		m.broken(err)
+	})
+	return errors.Join(append(busy, ctx.Err())...)
+}
+
+// each runs f for every member at once.
+func (s *session) each(f func(*member)) {
+	var g errgroup.Group
+	for _, c := range s.world.Clusters {
+		g.Go(func() error {
+			f(s.members[c])
+			return nil
+		})
+	}
+	_ = g.Wait() // no member returns an error: each keeps its own
+}
+
+// collect runs f for every member at once and gathers what each saw.
+func collect[T any](s *session, f func(*member) T) map[string]T {
+	var mu sync.Mutex
+	all := map[string]T{}
+	s.each(func(m *member) {
+		v := f(m)
+		mu.Lock()
+		defer mu.Unlock()
+		all[m.name] = v
+	})
+	return all
+}
+
+// observe makes every observation that a check needs, those without probes while the probes
+// start. Errors become problems of what was observed.
+func (s *session) observe(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.observeSigners(ctx) })
+	wg.Go(func() { s.observeControls(ctx) })
+	wg.Go(func() { s.observeNodes(ctx) })
+	began := time.Now()
+	s.state("starting the probes")
+	s.each(func(m *member) { m.broken(m.start(ctx)) })
+	wg.Wait()
+	s.state("waiting for the proxies to know each other")
+	s.observeProbes(ctx, began)
+	s.observeRoots(ctx)
+	s.converge(ctx)
+	s.state("sending requests")
+	wg.Go(func() { s.observeWire(ctx) })
+	wg.Go(func() { s.observeCalls(ctx) })
+	wg.Go(func() { s.observeLoads(ctx) })
+	wg.Wait()
+	if s.want[FactFailover] {
+		s.state("letting backends fail")
+		s.observeFailover(ctx)
+	}
+}
+
+// remove takes everything away again, in all clusters at once.
+func (s *session) remove(ctx context.Context) error {
+	var mu sync.Mutex
+	var errs []error
+	s.each(func(m *member) {
+		err := m.remove(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	})
+	return errors.Join(errs...)
+}

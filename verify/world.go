@@ -1,0 +1,283 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"crypto/x509"
+	"slices"
+	"time"
+
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// World is everything that was observed; judgements see nothing else. In each part,
+// Problem says why it could not be looked at and is empty when it could; a part that is
+// absent was not looked at either.
+type World struct {
+	Topology *topology.Topology
+	// Clusters that are judged, in file order.
+	Clusters []string
+	// Namespace and trust domain of the probes' identities.
+	Namespace, TrustDomain string
+	Now                    time.Time
+	// Took is how long each observation took.
+	Took map[Fact]time.Duration
+
+	Signers  map[string]Signer
+	Roots    map[string]Roots
+	Controls map[string]Control
+	Nodes    map[string]Nodes
+	Gateways map[string]Gateway
+	Probes   map[string]Probes
+	Wire     map[topology.Pair]Wire
+	Views    map[string]Views
+	Loads    map[LoadKey]Load
+	Calls    map[CallKey]Call
+	Lines    map[LineKey]Line
+}
+
+// Signer is a control plane's plugged-in CA.
+type Signer struct {
+	Problem string
+	// Absent: there is no secret cacerts, so istiod signs with a CA of its own.
+	Absent bool
+	// Invalid says what is wrong with it.
+	Invalid string
+	// Root and Intermediate are set when they could be parsed, valid or not.
+	Root, Intermediate *x509.Certificate
+	// Changed is when its data was last written.
+	Changed time.Time
+}
+
+// Roots are the roots that namespaces of one cluster are given, by namespace.
+type Roots struct {
+	Problem string
+	// ByNamespace holds fingerprints; an absent ConfigMap has none.
+	ByNamespace map[string][]string
+}
+
+// Control is one control plane's knowledge of its peers.
+type Control struct {
+	Problem string
+	// Secrets by the cluster that they are for.
+	Secrets map[string]string
+	// Replicas of istiod.
+	Replicas []Istiod
+}
+
+// Istiod is one replica.
+type Istiod struct {
+	Problem string
+	Pod     string
+	Started time.Time
+	// Peers is the sync status by cluster, as the replica says it.
+	Peers map[string]string
+}
+
+// Nodes are the localities that a cluster's nodes carry.
+type Nodes struct {
+	Problem    string
+	Localities map[string]topology.Locality
+}
+
+// Locality is the one locality of all nodes; false when they differ or are unknown.
+func (n Nodes) locality() (topology.Locality, bool) {
+	var one topology.Locality
+	first := true
+	for _, l := range n.Localities {
+		if !first && l != one {
+			return one, false
+		}
+		one, first = l, false
+	}
+	return one, !first
+}
+
+// Gateway is an east-west gateway.
+type Gateway struct {
+	Problem string
+	// Addresses and Hostnames that its Service has.
+	Addresses, Hostnames []string
+	// Exposures are the AUTO_PASSTHROUGH servers on 15443 that select it, by Gateway.
+	Exposures []string
+	Replicas  []GatewayReplica
+}
+
+// GatewayReplica is what one replica's Envoy says.
+type GatewayReplica struct {
+	Problem string
+	Pod     string
+	Ready   bool
+	// Listening on 15443.
+	Listening bool
+	// Routed says whether it has the SNI cluster of the probe's service; Healthy counts the
+	// endpoints in it that take traffic.
+	Routed  bool
+	Healthy int
+}
+
+// ready counts the replicas that take traffic.
+func (g Gateway) ready() int {
+	n := 0
+	for _, r := range g.Replicas {
+		if r.Ready {
+			n++
+		}
+	}
+	return n
+}
+
+// Probes are the probe pods of one cluster.
+type Probes struct {
+	Problem string
+	// Ready counts, for each service of the probe, the ready pods behind it by the API.
+	Ready map[string]int
+	// Pods for evidence.
+	Pods []ProbePod
+}
+
+// ProbePod is one probe pod as the API knows it.
+type ProbePod struct {
+	Name    string `json:"name"`
+	UID     string `json:"uid"`
+	Address string `json:"address"`
+	Ready   bool   `json:"ready"`
+	State   string `json:"state,omitempty"`
+}
+
+// Wire is the chain that was served, leaf first.
+type Wire struct {
+	Problem string
+	Addr    string
+	SNI     string
+	Chain   []*x509.Certificate
+	// Want is the SPIFFE ID that the server must have.
+	Want string
+}
+
+// Views are the endpoints in the Envoys of one cluster.
+type Views struct {
+	Problem string
+	// Services are the endpoints of the probe's services in its caller, by host name.
+	Services map[string][]Endpoint
+	// Proxies looked at, of Total; Astray are endpoints of other networks' pods in them.
+	Proxies, Total int
+	Unread         []string
+	Astray         []string
+}
+
+// Endpoint is one backend as an Envoy has it.
+type Endpoint struct {
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+	Weight  int    `json:"weight"`
+	// Priority 0 is tried first.
+	Priority int               `json:"priority"`
+	Locality topology.Locality `json:"locality"`
+	Healthy  bool              `json:"healthy"`
+	// Cluster that the address belongs to, as the API knows it; Gateway when it is the
+	// address of that cluster's east-west gateway and not of a pod.
+	Cluster string `json:"cluster,omitempty"`
+	Gateway bool   `json:"gateway,omitempty"`
+}
+
+// LoadKey names a load: who sends, to which service of the probe.
+type LoadKey struct{ From, Service string }
+
+// Load is a counted number of requests and who answered them.
+type Load struct {
+	Problem string
+	Host    string
+	Sent    int
+	// Answers counts 2xx by the cluster of the pod that answered, by the UID that the API
+	// gives; Unknown are 2xx of something that is no probe pod; Lost is the rest.
+	Answers       map[string]int
+	Unknown, Lost int
+	Outcomes      []probe.Outcome
+}
+
+// CallKey names a call of the authorization suite.
+type CallKey struct {
+	From, To string
+	Kind     CallKind
+}
+
+// CallKind says who calls what.
+type CallKind string
+
+// The calls, with the service account or place that they come from.
+const (
+	// CallAllowed and CallDenied: the caller's and the stranger's identity, same path.
+	CallAllowed CallKind = "allowed"
+	CallDenied  CallKind = "denied"
+	// CallStrict and CallPermissive: plaintext from outside the mesh to two ports of one pod.
+	CallStrict     CallKind = "strict"
+	CallPermissive CallKind = "permissive"
+	// CallIngress and CallDirect: a path that only the ingress gateway may call.
+	CallIngress CallKind = "ingress"
+	CallDirect  CallKind = "direct"
+)
+
+// Call is a handful of equal requests.
+type Call struct {
+	Problem string
+	// Skipped says why the call does not apply.
+	Skipped  string
+	Target   string
+	Outcomes []probe.Outcome
+	// Clusters of the pods that answered 2xx.
+	Clusters []string
+}
+
+// LineKey names a time line of the failover suite.
+type LineKey struct {
+	From, To, Variant string
+}
+
+// Line is a steady load under one fault that came and went; times count from its start.
+type Line struct {
+	Problem string
+	Rate    float64
+	Report  probe.RunReport
+	// Clusters of the pods in Report.Outcomes, by index; "" where nobody known answered.
+	Clusters      []string
+	Fault, Repair time.Duration
+	Policy        map[string]any
+}
+
+// pairs are the ordered pairs that are judged.
+func (w *World) pairs() []topology.Pair { return pairs(w.Clusters) }
+
+// peers of a cluster among those that are judged.
+func (w *World) peers(cluster string) []string {
+	return slices.DeleteFunc(slices.Clone(w.Topology.Peers(cluster)), func(p string) bool {
+		return !slices.Contains(w.Clusters, p)
+	})
+}
+
+// network of a cluster.
+func (w *World) network(cluster string) string {
+	if c := w.Topology.Cluster(cluster); c != nil {
+		return c.Network
+	}
+	return ""
+}
+
+// apart says whether two clusters are in different networks.
+func (w *World) apart(a, b string) bool { return w.network(a) != w.network(b) }
+
+// notReady says why the probes of any of the clusters could not be used.
+func (w *World) notReady(clusters ...string) string {
+	for _, c := range clusters {
+		p, ok := w.Probes[c]
+		switch {
+		case !ok:
+			return "no probe was started in " + c
+		case p.Problem != "":
+			return "the probe in " + c + " could not be used: " + p.Problem
+		}
+	}
+	return ""
+}
