@@ -4,12 +4,16 @@
 package federation
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/meshfed/meshfed/topology"
 )
 
 func TestStale(t *testing.T) {
@@ -36,6 +40,26 @@ func TestStale(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// A renewed token is in an old Secret: only the token knows its age.
+func TestTokenLife(t *testing.T) {
+	t.Parallel()
+	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"iat": 1800000000, "exp": 1800007200, "sub": "system:serviceaccount:n:a"}`))
+	config, err := access{Cluster: "east", Server: "https://h:6443", Token: "x." + payload + ".PLANTED", CA: []byte("ca")}.kubeconfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &corev1.Secret{Data: map[string][]byte{"east": config}}
+	s.Annotations = map[string]string{topology.AnnotationCluster: "east"}
+	granted, ends, err := TokenLife(s)
+	if err != nil || granted.Unix() != 1800000000 || ends.Sub(granted) != 2*time.Hour {
+		t.Errorf("%v to %v, %v", granted, ends, err)
+	}
+	s.Data["east"] = []byte("PLANTED")
+	if _, _, err := TokenLife(s); err == nil || strings.Contains(err.Error(), "PLANTED") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -204,8 +204,7 @@ func (e *DuplicateError) Error() string {
 func (r RemoteSecret) rivals(names []string) error {
 	slices.Sort(names)
 	return diag.Hint(&DuplicateError{In: r.In.Cluster, Peer: r.Peer, Secrets: names},
-		fmt.Sprintf("delete what is not wanted: kubectl --context CONTEXT-OF-%s -n %s delete secret %s",
-			r.In.Cluster, topology.SystemNamespace, strings.Join(names, " ")))
+		"delete what is not wanted: "+r.In.Kubectl("-n "+topology.SystemNamespace+" delete secret "+strings.Join(names, " ")))
 }
 
 func (r RemoteSecret) now() time.Time {

@@ -26,7 +26,8 @@ import (
 // How often and how long a new token is tried.
 const (
 	tryInterval = 100 * time.Millisecond
-	tryDeadline = 10 * time.Second
+	// The rights of Istio's reader come with the peer's istiod chart, later than its account.
+	tryDeadline = 2 * time.Minute
 )
 
 // Do writes the Secret. A token that is still good is kept; else Of is asked for one, and the

@@ -9,6 +9,10 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/meshfed/meshfed/topology"
 )
 
 // claims is what a service account token says of itself. Nothing here is proof: the API
@@ -71,6 +75,21 @@ func (c claims) stale(now time.Time) string {
 		return "token expires in " + round(left).String()
 	}
 	return ""
+}
+
+// TokenLife is when the token of a remote secret was granted and when it ends (zero: never),
+// as the token says of itself; the Secret's own age tells nothing, because renewal keeps the
+// Secret. The error never holds what was there.
+func TokenLife(s *corev1.Secret) (granted, ends time.Time, err error) {
+	have, err := parseAccess(s.Data[s.Annotations[topology.AnnotationCluster]])
+	if err != nil {
+		return granted, ends, err
+	}
+	c, err := parseToken(have.Token)
+	if err != nil {
+		return granted, ends, err
+	}
+	return time.Unix(c.Issued, 0).UTC(), c.expiry(), nil
 }
 
 // round keeps a duration readable.

@@ -48,8 +48,8 @@ func (a CACerts) now() time.Time {
 }
 
 // Look says create when the secret is absent, update when istiod or a gateway still runs
-// with what was there before it, and none otherwise, with a reason when the intermediate
-// expires within 30 days. It never shows a key.
+// with what was there before it or istiod gives out another root, and none otherwise, with a
+// reason when the intermediate expires within 30 days. It never shows a key.
 func (a CACerts) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
 	secret, err := readCACerts(ctx, c)
 	if err != nil {
@@ -62,12 +62,16 @@ func (a CACerts) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 	if err != nil {
 		return graph.Change{}, diag.Op(err, c.Cluster, "looking at cacerts")
 	}
-	late, err := a.older(ctx, c, secret.CreationTimestamp)
+	root, err := found.RootCertificate()
+	if err != nil {
+		return graph.Change{}, diag.Op(err, c.Cluster, "looking at cacerts")
+	}
+	late, reason, err := a.outdated(ctx, c, secret.CreationTimestamp, root)
 	if err != nil {
 		return graph.Change{}, err
 	}
 	if len(late) > 0 {
-		return graph.Change{Action: graph.Update, Reason: late[0] + " started before cacerts and still has another certificate authority: restart needed"}, nil
+		return graph.Change{Action: graph.Update, Reason: reason}, nil
 	}
 	intermediate, err := found.Intermediate()
 	if err != nil {

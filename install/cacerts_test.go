@@ -202,15 +202,11 @@ func TestWhatIsOlderThanCACertsIsRestarted(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: injectorWebhook},
 		Webhooks:   []admissionv1.MutatingWebhook{{Name: "a", ClientConfig: admissionv1.WebhookClientConfig{CABundle: certs.EncodeCertificates(root.Certificate)}}},
 	}
-	given := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: topology.RootCertConfigMap},
-		Data:       map[string]string{"root-cert.pem": string(certs.EncodeCertificates(root.Certificate))},
-	}
 	user := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart", CreationTimestamp: metav1.NewTime(early)},
 		Spec:       corev1.PodSpec{InitContainers: []corev1.Container{{Name: "istio-proxy"}}},
 	}
-	c := kubetest.New(t, "west", secretUnder(t, root, 9999*time.Hour), webhook, given, user,
+	c := kubetest.New(t, "west", secretUnder(t, root, 9999*time.Hour), webhook, given(root), user,
 		systemPod("istiod-1", "istiod", early), systemPod("ew-1", topology.EastWestGateway, early),
 		systemPod("in-1", topology.IngressGateway, late),
 		readyDeployment("istiod"), readyDeployment(topology.EastWestGateway), readyDeployment(topology.IngressGateway))
@@ -227,9 +223,47 @@ func TestWhatIsOlderThanCACertsIsRestarted(t *testing.T) {
 	if got := c.Writes(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("writes: %q, want %q", got, want)
 	}
-	if all := strings.Join(states, "\n"); !strings.Contains(all, "1 pod still hold certificates of the authority before (shop/cart)") && !strings.Contains(all, "shop/cart") {
+	if all := strings.Join(states, "\n"); !strings.Contains(all, "authority before: 1, the first is shop/cart") {
 		t.Errorf("the user's pod is not mentioned: %s", all)
 	}
+}
+
+// given is what istiod gives to workloads.
+func given(root *certs.Root) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: topology.RootCertConfigMap},
+		Data:       map[string]string{"root-cert.pem": string(certs.EncodeCertificates(root.Certificate))},
+	}
+}
+
+// cacerts that were edited to another root and back leave an istiod with the other one.
+func TestAnIstiodThatGivesOutAnotherRootIsRestarted(t *testing.T) {
+	t.Parallel()
+	root, late := newRoot(t, "root"), noon().Add(time.Minute)
+	for name, tc := range map[string]struct {
+		given *corev1.ConfigMap
+		want  graph.Action
+	}{"ours": {given(root), graph.None}, "another": {given(newRoot(t, "other")), graph.Update}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := kubetest.New(t, "west", secretUnder(t, root, 9999*time.Hour), tc.given,
+				systemPod("istiod-1", "istiod", late), readyDeployment("istiod"))
+			change := lookAt(t, c.Client, authority(root), tc.want)
+			if tc.want == graph.Update && !strings.Contains(change.Reason, "istiod gives out another root") {
+				t.Errorf("reason: %q", change.Reason)
+			}
+		})
+	}
+}
+
+// A gateway from before cacerts must not keep `up` from installing the istiod that it waits
+// for: cacerts comes first.
+func TestGatewaysAreNotRestartedWithoutIstiod(t *testing.T) {
+	t.Parallel()
+	root := newRoot(t, "root")
+	c := kubetest.New(t, "west", secretUnder(t, root, 9999*time.Hour), given(newRoot(t, "old")),
+		systemPod("ew-1", topology.EastWestGateway, noon().Add(-time.Minute)), readyDeployment(topology.EastWestGateway))
+	lookAt(t, c.Client, authority(root), graph.None)
 }
 
 func TestPodsOfARevisionBelongToItsIstiod(t *testing.T) {

@@ -33,7 +33,7 @@ const (
 
 // recipe is part of every values digest. It is raised when what Adjust functions do to
 // rendered objects changes, so that releases of older builds are brought up to date.
-const recipe = "1"
+const recipe = "2"
 
 const (
 	// historyKept is how many revisions of a release Helm keeps.

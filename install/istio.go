@@ -70,9 +70,10 @@ func keepDefinitions(u *unstructured.Unstructured) bool {
 	return true
 }
 
-// Istiod is the control plane of a cluster. SystemNamespace, CACerts and IstioBase must be
-// there before: istiod reads cacerts when it starts, and signs with a root of its own when
-// there is none.
+// Istiod is the control plane of a cluster. SystemNamespace and CACerts must be there
+// before: istiod reads cacerts when it starts, and signs with a root of its own when there
+// is none. IstioBase may come beside it: istiod is ready without Istio's definitions and
+// takes up each as it appears; only Istio's own objects must wait for both.
 type Istiod struct{ Mesh }
 
 // Release is the chart with the values of the client's cluster.
@@ -96,7 +97,7 @@ func (i Istiod) Release(c *kube.Client) (Release, error) {
 	return release, nil
 }
 
-// Look implements Part. It also waits to see the injection webhook's certificate.
+// Look implements Part. It says update as well while pods can not be injected yet.
 func (i Istiod) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
 	change, err := look(ctx, c, func() (Release, error) { return i.Release(c) })
 	if err != nil || change.Needed() {

@@ -39,6 +39,7 @@ var (
 	_ Part = CACerts{}
 	_ Part = IstioBase{}
 	_ Part = Istiod{}
+	_ Part = MeshMTLS{}
 	_ Part = IngressGateway{}
 	_ Part = EastWestGateway{}
 )

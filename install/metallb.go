@@ -79,6 +79,7 @@ func (l MetalLB) values() map[string]any {
 
 // withoutWebhooks drops what the chart renders for webhooks although they are disabled: a
 // configuration that nobody answers for, and the volume of a certificate that nobody makes.
+// It also says how many controllers there are.
 func withoutWebhooks(u *unstructured.Unstructured) bool {
 	switch {
 	case u.GetKind() == "ValidatingWebhookConfiguration",
@@ -87,6 +88,9 @@ func withoutWebhooks(u *unstructured.Unstructured) bool {
 		return false
 	case u.GetKind() == "Deployment":
 		dropVolume(u, "cert")
+		// The chart leaves it to the API server; unset, a controller that someone has scaled
+		// to 0 would be no drift, and no upgrade would bring it back.
+		_ = unstructured.SetNestedField(u.Object, int64(1), "spec", "replicas")
 	case u.GetKind() == "CustomResourceDefinition":
 		// Conversion by a webhook that is not there would fail; all versions but one are
 		// unused.

@@ -301,6 +301,12 @@ func TestMetalLBIsInstalledWithItsPool(t *testing.T) {
 		t.Errorf("node labels (-want +got):\n%s", diff)
 	}
 
+	// The chart sets no replicas; a controller that someone scaled to 0 is brought back.
+	s.get("/apis/apps/v1/namespaces/metallb-system/deployments/metallb-controller")["spec"].(map[string]any)["replicas"] = float64(0)
+	lookAt(t, c, l, graph.Update)
+	doIt(t, c, l)
+	lookAt(t, c, l, graph.None)
+
 	l.Addresses = []string{"10.89.0.160-10.89.0.191"}
 	change := lookAt(t, c, l, graph.Update)
 	if len(change.Fields) != 1 || !strings.Contains(change.Fields[0].Path, "spec.addresses") {

@@ -6,7 +6,7 @@ package install
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -64,11 +64,54 @@ func belongs(pod *corev1.Pod, deployment string) bool {
 	return app == deployment
 }
 
-// renew restarts what is older than the secret. Between istiod and the gateways it waits
+// outdated names those of our Deployments that hold certificates of another authority than
+// cacerts, with the reason, istiod first. That is what is older than the secret; and all of
+// them when istiod gives out another root all the same, as one does that was started with
+// other content of the same secret: istiod takes no new root while it runs.
+//
+// While istiod does not run nothing is outdated: a gateway that restarts could not reach it,
+// and whoever makes istiod comes after cacerts. The next look names the gateways.
+func (a CACerts) outdated(ctx context.Context, c *kube.Client, created metav1.Time, root *x509.Certificate) (late []string, reason string, err error) {
+	if late, err = a.older(ctx, c, created); err != nil {
+		return nil, "", err
+	}
+	if len(late) > 0 {
+		reason = late[0] + " started before cacerts and still has another certificate authority: restart needed"
+	}
+	istiod := a.revisioned(istiodRelease)
+	if slices.Contains(late, istiod) {
+		return late, reason, nil
+	}
+	ready, _, err := c.DeploymentState(ctx, topology.SystemNamespace, istiod)
+	if err != nil || !ready {
+		return nil, "", err
+	}
+	given, err := givenRoots(ctx, c)
+	if err != nil || given == nil || contains(given, root) {
+		return late, reason, err
+	}
+	return a.signed(), "istiod gives out another root than " + certs.Fingerprint(root) + ", which cacerts holds: restart needed", nil
+}
+
+// givenRoots is the root certificates that istiod gives to workloads, or nil when it has not
+// given out any.
+func givenRoots(ctx context.Context, c *kube.Client) ([]byte, error) {
+	var found corev1.ConfigMap
+	err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.RootCertConfigMap}, &found)
+	if kube.Absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.Explain(err, "reading ConfigMap "+topology.RootCertConfigMap)
+	}
+	return []byte(found.Data["root-cert.pem"]), nil
+}
+
+// renew restarts what is outdated. Between istiod and the gateways it waits
 // until istiod has given out the root: a gateway that starts with the old one can not
 // reach istiod, and is not told of the new one for a minute.
 func (a CACerts) renew(ctx context.Context, c *kube.Client, created metav1.Time, root *x509.Certificate) error {
-	late, err := a.older(ctx, c, created)
+	late, _, err := a.outdated(ctx, c, created, root)
 	if err != nil || len(late) == 0 {
 		return err
 	}
@@ -96,13 +139,8 @@ func (a CACerts) waitForRoot(ctx context.Context, c *kube.Client, root *x509.Cer
 		return err
 	}
 	err := until(ctx, c, "ConfigMap "+topology.RootCertConfigMap, func(ctx context.Context) (bool, string, error) {
-		var found corev1.ConfigMap
-		err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.RootCertConfigMap}, &found)
-		state := "istiod has not given out root " + certs.Fingerprint(root) + " yet"
-		if kube.Absent(err) {
-			return false, state, nil
-		}
-		return err == nil && contains([]byte(found.Data["root-cert.pem"]), root), state, err
+		given, err := givenRoots(ctx, c)
+		return err == nil && contains(given, root), "istiod has not given out root " + certs.Fingerprint(root) + " yet", err
 	})
 	if err != nil {
 		return err
@@ -151,16 +189,9 @@ func (a CACerts) countOthers(ctx context.Context, c *kube.Client, created metav1
 		}
 	}
 	if count > 0 {
-		graph.State(ctx, "%s still hold certificates of the authority before (%s): restart them when it suits", plural(count, "pod"), first)
+		graph.State(ctx, "pods of others that still hold certificates of the authority before: %d, the first is %s; restart them when it suits", count, first)
 	}
 	return nil
-}
-
-func plural(count int, what string) string {
-	if count == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", count, what)
 }
 
 // proxied says whether the pod has a sidecar, as a container or as a native sidecar.

@@ -79,7 +79,7 @@ func (c Check) run(w *World) []Result {
 	for i := range results {
 		results[i].ID, results[i].Suite = c.ID, c.Suite
 		for _, f := range c.Needs {
-			results[i].DurationSeconds = max(results[i].DurationSeconds, w.Took[f].Seconds())
+			results[i].DurationSeconds = max(results[i].DurationSeconds, rounded(w.Took[f]))
 		}
 	}
 	return results

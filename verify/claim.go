@@ -167,7 +167,8 @@ func (m *member) remove(ctx context.Context) error {
 }
 
 // delete removes the namespace and blocks until it is gone. The pods go first and at once:
-// a namespace that waits for sidecars to drain takes many seconds.
+// a namespace that waits for sidecars to drain takes many seconds. The namespace controller
+// itself waits for five seconds before it begins (namespaceDeletionGracePeriod).
 func (m *member) delete(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, goneWithin)
 	defer cancel()
@@ -177,7 +178,8 @@ func (m *member) delete(ctx context.Context) error {
 	if err := m.client.Remove(ctx, ns); err != nil {
 		return err
 	}
-	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + m.namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin},
+	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + m.namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin,
+		Observe: func(state string) { m.state(m.name + ": " + state) }},
 		func(ctx context.Context) (bool, string, error) {
 			now := &corev1.Namespace{}
 			err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, now)

@@ -5,8 +5,10 @@ package verify
 
 import (
 	"testing"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
 )
 
 func line(l Line) func(*World, testPKI) {
@@ -60,6 +62,21 @@ func TestTimelineTimes(t *testing.T) {
 	}
 	if policy, ok := sw.Evidence["policy"].(map[string]any); !ok || policy["retries"] != "none" {
 		t.Error("the probe's own policy is missing")
+	}
+}
+
+func TestAnOpenRequestKeepsAStoryFromBeingSettled(t *testing.T) {
+	t.Parallel()
+	s := testLine("west", "east", 10, 30, phase{10, 0}, phase{20, 1}).read(topology.Pair{From: "west", To: "east"})
+	if settled(s.remote, s.local, s.lost, s.fault, len(s.local)) < 0 {
+		t.Fatal("a steady story is not settled")
+	}
+	s = s.until(1900 * time.Millisecond)
+	if len(s.local) != 19 || settled(s.remote, s.local, s.lost, s.fault, len(s.local)) >= 0 {
+		t.Error("nine complete buckets are called steady")
+	}
+	if got := s.until(time.Hour); len(got.local) != 19 {
+		t.Errorf("%d buckets", len(got.local))
 	}
 }
 

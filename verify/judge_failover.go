@@ -52,6 +52,13 @@ func (l Line) read(p topology.Pair) story {
 	return s
 }
 
+// until cuts off the buckets that may still change.
+func (s story) until(complete time.Duration) story {
+	n := min(len(s.local), int(complete/probe.BucketWidth))
+	s.local, s.remote, s.lost = s.local[:n], s.remote[:n], s.lost[:n]
+	return s
+}
+
 func sum(counts []int, from, to int) int {
 	total := 0
 	for i := max(from, 0); i < min(to, len(counts)); i++ {

@@ -70,6 +70,12 @@ func TestTrustJudgements(t *testing.T) {
 		}, "trust-wire-root", "west", "east", "", Fail, "TRU006"},
 		{"nothing served", func(w *World, _ testPKI) { w.Wire[topology.Pair{From: "west", To: "east"}] = Wire{Problem: "refused"} }, "trust-wire-root", "west", "east", "", Inconclusive, ""},
 
+		{"another root, seen within only", func(w *World, pki testPKI) {
+			w.Signers["east"], pki.keys["east"] = testSigner(t, testRoot(t), "other")
+			rewire(t, w, pki, "east", "east", "east", nil)
+			w.Wire[topology.Pair{From: "west", To: "east"}] = Wire{Problem: "the gateway has no route yet"}
+		}, "trust-wire-root", "west", "east", "", Fail, "TRU001"},
+
 		{"the other cluster's intermediate", func(w *World, pki testPKI) { rewire(t, w, pki, "west", "east", "west", nil) }, "trust-wire-signer", "west", "east", "", Fail, "TRU004"},
 		{"istiod older than cacerts", func(w *World, pki testPKI) {
 			rewire(t, w, pki, "west", "east", "west", nil)

@@ -26,7 +26,7 @@ func wires(w *World, judge func(p topology.Pair, wire Wire) Result) []Result {
 			case !ok:
 				r = unsure("what %s serves to %s was not looked at", to, from)
 			case wire.Problem != "":
-				r = unsure("what %s serves to %s could not be seen: %s", to, from, wire.Problem)
+				r = w.unseen(p, wire, judge)
 			case len(wire.Chain) == 0:
 				r = unsure("%s served no certificate to %s", to, from)
 			default:
@@ -37,6 +37,19 @@ func wires(w *World, judge func(p topology.Pair, wire Wire) Result) []Result {
 		}
 	}
 	return out
+}
+
+// unseen judges a chain that did not come through to another cluster by what the same
+// workload serves within its own: that may fail, but only the real way can pass.
+func (w *World) unseen(p topology.Pair, wire Wire, judge func(p topology.Pair, wire Wire) Result) Result {
+	within := w.Wire[topology.Pair{From: p.To, To: p.To}]
+	if p.From != p.To && within.Problem == "" && len(within.Chain) > 0 {
+		if r := judge(p, within); r.Status == Fail {
+			r.Message += " (seen within " + p.To + "; to " + p.From + ": " + wire.Problem + ")"
+			return r.with("chain", fingerprints(within.Chain))
+		}
+	}
+	return unsure("what %s serves to %s could not be seen: %s", p.To, p.From, wire.Problem)
 }
 
 func judgeWireRoot(w *World) []Result {

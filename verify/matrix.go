@@ -46,7 +46,11 @@ func (r *Report) counted() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	return fmt.Sprintf("%s in %.1f s", strings.Join(parts, ", "), r.DurationSeconds)
+	text := fmt.Sprintf("%s in %.1f s", strings.Join(parts, ", "), r.DurationSeconds)
+	if r.RemovalSeconds > 0 {
+		text += fmt.Sprintf(", probes removed in %.1f s", r.RemovalSeconds)
+	}
+	return text
 }
 
 // cell is the worst status with the number of passes among the results, "pass 9/9".

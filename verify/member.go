@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,10 +49,11 @@ type member struct {
 
 // forward is a port-forward that is being opened or is open.
 type forward struct {
-	once sync.Once
-	open *kube.Forward
-	http *http.Client
-	err  error
+	once   sync.Once
+	open   *kube.Forward
+	cancel context.CancelFunc
+	http   *http.Client
+	err    error
 }
 
 func newMember(s *session, name string, c *kube.Client) *member {
@@ -99,7 +101,8 @@ func (m *member) know(pod *corev1.Pod) {
 	m.uids[string(pod.UID)] = true
 }
 
-// port opens a port-forward once and keeps it until the end of the run.
+// port opens a port-forward once and keeps it until the end of the run; one that failed or
+// broke is opened again by the next call.
 func (m *member) port(ctx context.Context, namespace, pod string, port int) (*forward, error) {
 	key := fmt.Sprintf("%s/%s:%d", namespace, pod, port)
 	m.mu.Lock()
@@ -109,24 +112,68 @@ func (m *member) port(ctx context.Context, namespace, pod string, port int) (*fo
 		m.forwards[key] = f
 	}
 	m.mu.Unlock()
-	f.once.Do(func() {
-		f.open, f.err = m.client.Forward(ctx, namespace, pod, port)
-		f.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
-	})
+	f.once.Do(func() { f.err = f.dial(ctx, m.client, namespace, pod, port) })
+	if f.err != nil || f.ended() {
+		m.mu.Lock()
+		if m.forwards[key] == f {
+			delete(m.forwards, key)
+		}
+		m.mu.Unlock()
+	}
 	return f, f.err
 }
 
-// forget closes the forwards to a pod that is gone.
+// dial opens the forward. It must outlive ctx, which may be that of a single look; until it
+// is open, the end of ctx ends it.
+func (f *forward) dial(ctx context.Context, c *kube.Client, namespace, pod string, port int) error {
+	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	open, err := c.Forward(alive, namespace, pod, port)
+	if err != nil {
+		cancel()
+		return err
+	}
+	if !stop() {
+		open.Close()
+		return context.Cause(ctx)
+	}
+	f.open, f.cancel = open, cancel
+	f.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	return nil
+}
+
+func (f *forward) ended() bool {
+	select {
+	case <-f.open.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// close waits for a dial that is under way.
+func (f *forward) close() {
+	f.once.Do(func() { f.err = errors.New("closed") })
+	if f.open != nil {
+		f.http.CloseIdleConnections()
+		f.open.Close()
+		f.cancel()
+	}
+}
+
+// forget closes the forwards to a pod that is gone; to all pods when none is named.
 func (m *member) forget(namespace, pod string) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	var old []*forward
 	for key, f := range m.forwards {
 		if pod == "" || strings.HasPrefix(key, namespace+"/"+pod+":") {
-			if f.open != nil {
-				f.open.Close()
-			}
+			old = append(old, f)
 			delete(m.forwards, key)
 		}
+	}
+	m.mu.Unlock()
+	for _, f := range old {
+		f.close()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *session) observeFailover(ctx context.Context) {
 	all := map[LineKey]Line{}
 	for _, from := range s.world.Clusters {
 		for _, errorsFault := range []bool{true, false} {
-			runs := s.planned(from, errorsFault)
+			runs := s.trials(from, errorsFault)
 			wg.Go(func() {
 				s.trial(ctx, s.members[from], runs, errorsFault)
 				mu.Lock()
@@ -64,8 +65,8 @@ func (s *session) observeFailover(ctx context.Context) {
 	s.record(FactFailover, began, func(w *World) { w.Lines = all })
 }
 
-// planned are the loads from one cluster that one fault concerns.
-func (s *session) planned(from string, errorsFault bool) []*run {
+// trials are the loads from one cluster that one fault concerns.
+func (s *session) trials(from string, errorsFault bool) []*run {
 	var runs []*run
 	for _, p := range pairs(s.world.Clusters) {
 		for _, f := range faultKinds() {
@@ -90,6 +91,9 @@ func (s *session) trial(ctx context.Context, m *member, runs []*run, errorsFault
 	within, back := time.Duration(set.Within), time.Duration(set.BackWithin)
 	for _, r := range runs {
 		s.begin(ctx, m, r, baselineWithin+2*settleTime+within+back)
+	}
+	if !slices.ContainsFunc(runs, func(r *run) bool { return r.line.Problem == "" }) {
+		return
 	}
 	defer func() {
 		for _, r := range runs {
@@ -180,7 +184,7 @@ func (s *session) await(ctx context.Context, m *member, runs []*run, deadline ti
 					return false, "", looking.Err()
 				}
 				p := topology.Pair{From: r.key.From, To: r.key.To}
-				if done(p, r.line.read(p)) {
+				if done(p, r.line.read(p).until(r.line.Report.Complete)) {
 					finished[r] = true
 				} else {
 					all = false

@@ -24,7 +24,7 @@ import (
 
 const (
 	// readyWithin bounds the start of the probe pods.
-	readyWithin = 40 * time.Second
+	readyWithin = 60 * time.Second
 	// rootWithin is how long istiod gets to give the new namespace its root; without it every
 	// pod waits for the kubelet's next try to mount it.
 	rootWithin = 3 * time.Second

@@ -56,8 +56,9 @@ func (s *session) converge(ctx context.Context) {
 
 // converged says whether more waiting can change nothing.
 func (s *session) converged(gateways map[string]Gateway, views map[string]Views) bool {
-	for _, g := range gateways {
-		if !g.settled() {
+	for c, g := range gateways {
+		// Without probes behind it a gateway has nothing to route.
+		if s.members[c].why() == "" && !g.settled() {
 			return false
 		}
 	}

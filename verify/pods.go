@@ -74,6 +74,8 @@ func (o objects) pod(cluster string, r role) (*corev1.Pod, error) {
 			"sidecar.istio.io/proxyCPU":              "10m",
 			"sidecar.istio.io/proxyMemory":           "40Mi",
 			"sidecar.istio.io/rewriteAppHTTPProbers": "true",
+			// Both containers start side by side: the probe needs no network to start.
+			"sidecar.istio.io/nativeSidecar": "false",
 		}},
 		Spec: spec,
 	}, nil

@@ -34,8 +34,10 @@ type Report struct {
 	Substitutions []string `json:"substitutions"`
 	// StartedAt is in UTC.
 	StartedAt time.Time `json:"startedAt"`
-	// DurationSeconds of the whole run, cleaning up included.
+	// DurationSeconds until everything was judged, RemovalSeconds from then on until nothing
+	// of the probes was left.
 	DurationSeconds float64 `json:"durationSeconds"`
+	RemovalSeconds  float64 `json:"removalSeconds"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
 	// Clusters and Suites that were asked for, in the order in which they are shown.

@@ -44,6 +44,10 @@ type Options struct {
 	Observe func(Result)
 	// State is told what is being waited for, one at a time. May be nil.
 	State func(string)
+	// Judged is told the report as soon as it is complete but for RemovalSeconds, before the
+	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
+	// May be nil.
+	Judged func(*Report)
 }
 
 // ErrBusy is what errors.Is finds when another verification is under way in a cluster.
@@ -66,22 +70,41 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	started := time.Now()
 	s := newSession(mesh, options, clusters, suites, started)
-	removed, err := s.all(ctx)
-	if err != nil {
-		return nil, errors.Join(err, removed)
-	}
-	report := newReport(mesh.Topology, clusters, suites, s.finish())
-	report.Tool = mesh.Tool
-	report.Substitutions = append(report.Substitutions, mesh.Substitutions...)
-	report.StartedAt = started.UTC().Truncate(time.Millisecond)
-	report.DurationSeconds = time.Since(started).Round(time.Millisecond).Seconds()
-	for _, r := range report.Checks {
-		if r.ID == CoverageCheck && options.Observe != nil {
-			options.Observe(r)
+	err = s.prove(ctx)
+	var report *Report
+	if err == nil {
+		report = s.report(clusters, suites, started)
+		if options.Judged != nil {
+			options.Judged(report)
 		}
 	}
+	s.state("removing the probes")
+	judged := time.Now()
+	// Cleaning up must happen after an interrupt, too; it has deadlines of its own.
+	removed := s.remove(context.WithoutCancel(ctx))
+	if report == nil {
+		return nil, errors.Join(err, removed)
+	}
+	report.RemovalSeconds = rounded(time.Since(judged))
 	return report, removed
 }
+
+// report is everything that was judged, with what coverage demands.
+func (s *session) report(clusters, suites []string, started time.Time) *Report {
+	report := newReport(s.mesh.Topology, clusters, suites, s.finish())
+	report.Tool = s.mesh.Tool
+	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
+	report.StartedAt = started.UTC().Truncate(time.Millisecond)
+	report.DurationSeconds = rounded(time.Since(started))
+	for _, r := range report.Checks {
+		if r.ID == CoverageCheck && s.options.Observe != nil {
+			s.options.Observe(r)
+		}
+	}
+	return report
+}
+
+func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 
 // chosen is the list of suites in the order in which they are shown.
 func chosen(t *topology.Topology, o Options) ([]string, error) {

@@ -101,23 +101,19 @@ func look[T any](s *session, read func(*World) T) T {
 	return read(s.world)
 }
 
-// all claims, observes and removes. removed is about what is left in the clusters, err about
-// everything else.
-func (s *session) all(ctx context.Context) (removed, err error) {
+// prove claims and observes. An error means that nothing can be judged.
+func (s *session) prove(ctx context.Context) error {
 	s.state("claiming the probe namespaces")
-	err = s.claim(ctx)
-	if err == nil {
-		beating, stop := context.WithCancel(ctx)
-		for _, m := range s.members {
-			go m.beat(beating)
-		}
-		s.observe(ctx)
-		stop()
-		err = ctx.Err()
+	if err := s.claim(ctx); err != nil {
+		return err
 	}
-	s.state("removing the probes")
-	// Cleaning up must happen after an interrupt, too; it has deadlines of its own.
-	return s.remove(context.WithoutCancel(ctx)), err
+	beating, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, m := range s.members {
+		go m.beat(beating)
+	}
+	s.observe(ctx)
+	return ctx.Err()
 }
 
 // claim makes the namespace in every cluster. A cluster where that does not work can not

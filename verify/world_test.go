@@ -54,14 +54,21 @@ func testSigner(t *testing.T, root *certs.Root, name string) (Signer, any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ := pem.Decode(ca.CAKey)
-	var key any
-	if key, err = x509.ParsePKCS8PrivateKey(block.Bytes); err != nil {
-		if key, err = x509.ParseECPrivateKey(block.Bytes); err != nil {
-			t.Fatal(err)
-		}
+	return Signer{Root: root.Certificate, Intermediate: intermediate, Changed: time.Now().Add(-time.Hour)}, testKey(t, ca.CAKey)
+}
+
+func testKey(t *testing.T, data []byte) any {
+	t.Helper()
+	block, _ := pem.Decode(data)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err == nil {
+		return key
 	}
-	return Signer{Root: root.Certificate, Intermediate: intermediate, Changed: time.Now().Add(-time.Hour)}, key
+	own, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own
 }
 
 // leaf is what a workload would serve; alter may change it before it is signed.

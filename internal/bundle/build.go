@@ -46,6 +46,9 @@ func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkGo(compiler); err != nil {
+		return nil, err
+	}
 	b, err := newBuilder(cache{o.CacheDir}, &logFile{out: o.Log}, compiler)
 	if err != nil {
 		return nil, err

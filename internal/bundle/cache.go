@@ -64,7 +64,7 @@ func (c cache) ensure(ctx context.Context, a artefact) error {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
 	if err := a.make(ctx, tmp); err != nil {
-		return fmt.Errorf("building %s: %w", a.item, err)
+		return fmt.Errorf("building the bundle, %s: %w", a.item, err)
 	}
 	if err := os.Rename(tmp, c.path(a)); err != nil {
 		return fmt.Errorf("keeping %s: %w", a.item, err)

@@ -55,7 +55,7 @@ func TestInterruptedArtefactIsMadeAgain(t *testing.T) {
 		}
 		return broken
 	}}
-	if err := c.ensure(t.Context(), a); !errors.Is(err, broken) || !strings.Contains(err.Error(), "building a thing") {
+	if err := c.ensure(t.Context(), a); !errors.Is(err, broken) || !strings.Contains(err.Error(), "building the bundle, a thing") {
 		t.Fatalf("got %v", err)
 	}
 	// A killed process can not tidy up: what it leaves is not taken for complete, and goes.
@@ -72,7 +72,9 @@ func TestInterruptedArtefactIsMadeAgain(t *testing.T) {
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
 		t.Errorf("what a killed build left is still there: %v", err)
 	}
-	a.make = func(_ context.Context, dir string) error { return os.WriteFile(filepath.Join(dir, "whole"), nil, 0o644) }
+	a.make = func(_ context.Context, dir string) error {
+		return os.WriteFile(filepath.Join(dir, "whole"), nil, 0o644)
+	}
 	if err := c.ensure(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,12 +24,22 @@ const coldSpace = 15 << 30
 // warmSpace is enough when programs are compiled already.
 const warmSpace = 5 << 30
 
+const goHint = "install Go " + minGo + " or later from https://go.dev/dl"
+
+// checkGo refuses a compiler that is older than what the components need.
+func checkGo(release string) error {
+	if version.Compare(release, "go"+minGo) >= 0 {
+		return nil
+	}
+	return diag.Hint(fmt.Errorf("the components need Go %s, this host has %s", minGo, release), goHint)
+}
+
 // tool is a program that the build runs.
 type tool struct{ name, install string }
 
 func tools() []tool {
 	return []tool{
-		{"go", "install Go 1.26 or later from https://go.dev/dl"},
+		{"go", goHint},
 		{"python3", "apt-get install -y python3 python3-pip"},
 		{"mmdebstrap", "apt-get install -y mmdebstrap"},
 		{"unshare", "apt-get install -y util-linux"},

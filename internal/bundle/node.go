@@ -142,8 +142,7 @@ func addRuntimeSpec(t *tree, in nodeInputs) error {
 // addOwnFiles adds what makes the node ours, and turns the services on.
 func addOwnFiles(t *tree, _ nodeInputs) error {
 	for from, to := range map[string]string{
-		"meshfed-store.sh": "kind/bin/meshfed-store.sh", "meshfed-cni.sh": "kind/bin/meshfed-cni.sh",
-		"meshfed-cni.service":   "etc/systemd/system/meshfed-cni.service",
+		"meshfed-store.sh":      "kind/bin/meshfed-store.sh",
 		"containerd-store.conf": "etc/systemd/system/containerd.service.d/10-meshfed.conf",
 		"journald.conf":         "etc/systemd/journald.conf.d/10-meshfed.conf",
 		"default-cni.yaml":      "kind/manifests/default-cni.yaml",
@@ -160,7 +159,7 @@ func addOwnFiles(t *tree, _ nodeInputs) error {
 		t.put(to, mode, data)
 	}
 	t.put("kind/version", 0o644, []byte(KubernetesVersion))
-	for _, unit := range []string{"kubelet", "containerd", "undo-mount-hacks", "meshfed-cni"} {
+	for _, unit := range []string{"kubelet", "containerd", "undo-mount-hacks"} {
 		t.link("etc/systemd/system/multi-user.target.wants/"+unit+".service", "/etc/systemd/system/"+unit+".service")
 	}
 	// It would register programs with the host's kernel.

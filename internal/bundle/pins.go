@@ -23,6 +23,9 @@ const (
 	corednsVersion = "v1.14.2"
 	pauseVersion   = "3.10.2"
 
+	// minGo is what containerd's module asks for, the most of all.
+	minGo = "1.26.8"
+
 	// suite is the one Debian suite that all system packages come from.
 	suite = "bookworm"
 

@@ -55,6 +55,10 @@ func (b *builder) gather(dir, key string) error {
 	if err != nil {
 		return err
 	}
+	return writeManifest(dir, *m)
+}
+
+func writeManifest(dir string, m Manifest) error {
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err

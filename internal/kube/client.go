@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/kubernetes"
 	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // kubeconfigs that kubectl can use
 	"k8s.io/client-go/rest"
@@ -19,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/meshfed/meshfed/internal/diag"
 )
@@ -120,7 +122,11 @@ func ForConfig(cluster string, cfg *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, diag.Op(err, cluster, "registering types")
 	}
-	if c.Client, err = client.New(bounded, client.Options{HTTPClient: httpClient, Scheme: scheme}); err != nil {
+	mapper := &mapper{build: func() (meta.RESTMapper, error) { return apiutil.NewDynamicRESTMapper(bounded, httpClient) }}
+	if mapper.RESTMapper, err = mapper.build(); err != nil {
+		return nil, diag.Op(err, cluster, "preparing a client for "+cfg.Host)
+	}
+	if c.Client, err = client.New(bounded, client.Options{HTTPClient: httpClient, Scheme: scheme, Mapper: mapper}); err != nil {
 		return nil, diag.Op(err, cluster, "preparing a client for "+cfg.Host)
 	}
 	if c.Clientset, err = kubernetes.NewForConfigAndClient(bounded, httpClient); err != nil {

@@ -170,3 +170,47 @@ func TestInterruptIsNotExplained(t *testing.T) {
 		t.Errorf("error %v with hints %v", err, diag.Hints(err))
 	}
 }
+
+func TestParseReadsBytesAndHintsNameTheContext(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(kubeconfig(t, "https://127.0.0.1:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := kube.Parse("west", data, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.Kubectl("get pods"), "kubectl --context usmesh-west get pods"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, err := kube.Parse("west", []byte("clusters: 7\ntoken: "+plantedToken), ""); err == nil || strings.Contains(err.Error(), plantedToken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestStatusAsUsesOnlyThatToken(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer other" || r.URL.RequestURI() != "/api/v1/services?limit=1" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	address := server.URL
+	c, err := kube.Load("west", kubeconfig(t, address), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]int{"other": http.StatusOK, plantedToken: http.StatusUnauthorized} {
+		if got, err := c.StatusAs(context.Background(), token, "/api/v1/services?limit=1"); err != nil || got != want {
+			t.Errorf("%d, %v; want %d", got, err, want)
+		}
+	}
+	if n := kube.Requests(c); n != 2 {
+		t.Errorf("counted %d requests, want 2", n)
+	}
+	server.Close()
+	if _, err := c.StatusAs(context.Background(), plantedToken, "/"); err == nil || strings.Contains(err.Error(), plantedToken) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -26,7 +26,8 @@ func (c *Client) Pods(ctx context.Context, ns string, labels map[string]string) 
 
 // DeploymentState says whether a Deployment's current generation is rolled out completely,
 // and in words how far it is: "2/2 ready", "0/1 ready: istiod-x: ImagePullBackOff: ...",
-// "not there". It looks once and does not block.
+// "not there". One that is scaled to 0 serves nobody, so it is not ready. It looks once and
+// does not block.
 func (c *Client) DeploymentState(ctx context.Context, ns, name string) (ready bool, state string, err error) {
 	var d appsv1.Deployment
 	err = c.Get(ctx, client.ObjectKey{Namespace: ns, Name: name}, &d)
@@ -42,6 +43,9 @@ func (c *Client) DeploymentState(ctx context.Context, ns, name string) (ready bo
 	}
 	s := d.Status
 	state = fmt.Sprintf("%d/%d ready", s.ReadyReplicas, want)
+	if want == 0 {
+		return false, state + ": scaled to 0", nil
+	}
 	if s.ObservedGeneration < d.Generation {
 		return false, state + ": not seen by its controller yet", nil
 	}

@@ -40,6 +40,8 @@ func TestDeploymentState(t *testing.T) {
 	t.Parallel()
 	crashed := waiting("CrashLoopBackOff", "back-off 10s")
 	crashed.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error", Message: "no CA\nmore"}
+	none := rolledOut(0)
+	none.Spec.Replicas, none.Status.Replicas, none.Status.UpdatedReplicas = new(int32), 0, 0
 	unseen := rolledOut(1)
 	unseen.Generation = 2
 	refused := rolledOut(0)
@@ -56,6 +58,7 @@ func TestDeploymentState(t *testing.T) {
 	}{
 		"absent":   {state: "not there"},
 		"ready":    {objs: []client.Object{rolledOut(1)}, ready: true, state: "1/1 ready"},
+		"none":     {objs: []client.Object{none}, state: "0/0 ready: scaled to 0"},
 		"unseen":   {objs: []client.Object{unseen}, state: "1/1 ready: not seen by its controller yet"},
 		"refused":  {objs: []client.Object{refused}, state: "0/1 ready: pods are forbidden: quota"},
 		"no pods":  {objs: []client.Object{rolledOut(0)}, state: "0/1 ready: no pods yet"},

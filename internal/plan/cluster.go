@@ -32,34 +32,52 @@ func (m *Mesh) cluster(name string, needs ...string) graph.Step {
 }
 
 func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, error) {
-	c, err := m.Client(ctx, name)
-	if errors.Is(err, ErrNoCluster) {
-		return graph.Change{Action: graph.Create}, nil
-	}
-	if err != nil {
-		return graph.Change{Action: graph.Update, Reason: "it is there and does not work: " + err.Error()}, ctx.Err()
-	}
-	ready, state, err := nodesReady(ctx, c)
+	status, err := m.Provider.Look(ctx, m.kindSpec(name))
 	if err != nil {
 		return graph.Change{}, err
 	}
-	if !ready {
-		return graph.Change{Action: graph.Update, Reason: state}, nil
+	switch status.State {
+	case cluster.Absent:
+		return graph.Change{Action: graph.Create}, nil
+	case cluster.HalfMade:
+		return graph.Change{Action: graph.Replace, Reason: "it was left half-made: " + status.Reason}, nil
+	case cluster.Stopped:
+		return graph.Change{Action: graph.Update, Reason: "it is stopped: " + status.Reason}, nil
+	case cluster.Different:
+		return graph.Change{}, diag.Hint(fmt.Errorf("the cluster was made otherwise than the file says now: %s", status.Reason),
+			"put the old values back, or `meshfed down` and `meshfed up` to make the clusters anew")
 	}
-	return graph.Change{Action: graph.None}, nil
+	c, err := m.Client(ctx, name)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	ready, state, err := nodesReady(ctx, c)
+	if err != nil || ready {
+		return graph.Change{Action: graph.None}, err
+	}
+	return graph.Change{Action: graph.Update, Reason: state}, nil
+}
+
+// kindSpec is the kind cluster of a member. Without a bundle it names no image, which is
+// enough to look.
+func (m *Mesh) kindSpec(name string) cluster.Spec {
+	c, image, bridge := m.Topology.Cluster(name), "", true
+	if m.Bundle != nil {
+		image, bridge = m.Bundle.NodeImage, m.Bundle.Settings.BridgeCNI
+	}
+	spec := cluster.SpecFor(m.Topology, c, image, bridge)
+	for _, p := range install.IngressPorts(c) {
+		spec.Ports = append(spec.Ports, cluster.Port{Host: p.Host, Node: p.Node})
+	}
+	return spec
 }
 
 func (m *Mesh) makeCluster(ctx context.Context, name string) error {
 	if m.Bundle == nil {
 		return diag.Hint(errors.New("there is no image bundle to make a cluster from"), "meshfed bundle build")
 	}
-	c := m.Topology.Cluster(name)
-	spec := cluster.SpecFor(m.Topology, c, m.Bundle.NodeImage, m.Bundle.Settings.BridgeCNI)
-	for _, p := range install.IngressPorts(c) {
-		spec.Ports = append(spec.Ports, cluster.Port{Host: p.Host, Node: p.Node})
-	}
 	m.forget(name)
-	if err := m.Provider.Ensure(ctx, spec); err != nil {
+	if err := m.Provider.Ensure(ctx, m.kindSpec(name)); err != nil {
 		return diag.Op(err, name, "making the kind cluster")
 	}
 	client, err := m.refresh(ctx, name)

@@ -59,14 +59,27 @@ func (m *Mesh) known(found []string) []string {
 }
 
 func (m *Mesh) lookGone(ctx context.Context, kindName string) (graph.Change, error) {
+	there, err := m.there(ctx, kindName)
+	if err != nil || !there {
+		return graph.Change{Action: graph.None, Reason: "not there"}, err
+	}
+	return graph.Change{Action: graph.Delete}, nil
+}
+
+// there says whether anything of a kind cluster of ours is left. One of that name that is
+// someone else's is not.
+func (m *Mesh) there(ctx context.Context, kindName string) (bool, error) {
 	found, err := m.Provider.List(ctx)
-	if err != nil {
-		return graph.Change{}, err
+	if err != nil || slices.Contains(found, kindName) {
+		return err == nil, err
 	}
-	if slices.Contains(found, kindName) {
-		return graph.Change{Action: graph.Delete}, nil
+	// Of a cluster that was interrupted early only volumes may be left, which no list of
+	// containers shows.
+	status, err := m.Provider.Look(ctx, cluster.Spec{Name: kindName})
+	if errors.Is(err, cluster.ErrForeign) {
+		return false, nil
 	}
-	return graph.Change{Action: graph.None, Reason: "not there"}, nil
+	return err == nil && status.State != cluster.Absent, err
 }
 
 // networkGone removes the topology's own container network.
@@ -96,8 +109,14 @@ func (m *Mesh) Leftovers(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for clusters that are left: %w", err)
 	}
-	for _, name := range found {
-		left = append(left, "kind cluster "+name)
+	for _, name := range m.known(found) {
+		there, err := m.there(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("looking for what is left of %s: %w", name, err)
+		}
+		if there {
+			left = append(left, "kind cluster "+name)
+		}
 	}
 	n, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
 	switch {

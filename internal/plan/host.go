@@ -24,6 +24,9 @@ func (m *Mesh) host() graph.Step {
 		ID: "host", Title: "this host", Timeout: seconds(30),
 		Look: func(ctx context.Context) (graph.Change, error) {
 			names, err := m.Provider.List(ctx)
+			if errors.Is(err, cluster.ErrForeign) {
+				err = diag.Hint(err, "choose another metadata.name, or remove it yourself: podman network rm "+m.Topology.NetworkName())
+			}
 			if err != nil {
 				return graph.Change{}, err
 			}
@@ -51,6 +54,16 @@ func (m *Mesh) host() graph.Step {
 	}
 }
 
+// Preflight refuses what can be known to fail before anything is made: a foreign or
+// overlapping container network, too little disk, used ports. It changes nothing.
+func (m *Mesh) Preflight(ctx context.Context) error {
+	if _, err := m.host().Look(ctx); err != nil {
+		return err
+	}
+	_, err := network{m}.Look(ctx)
+	return err
+}
+
 // clusterDisk is what one cluster may take, in bytes: 1.3 GiB were measured after a day.
 const clusterDisk = 2 << 30
 
@@ -66,7 +79,8 @@ func (r root) Look(context.Context) (graph.Change, error) {
 }
 
 func (r root) Do(ctx context.Context, _ graph.Change) error {
-	live, err := r.m.Live(ctx)
+	// All clusters, also those that --clusters leaves out: they are one mesh.
+	live, err := r.m.live(ctx, r.m.Topology.Names())
 	if err != nil {
 		return err
 	}
@@ -106,25 +120,46 @@ func (n network) Look(ctx context.Context) (graph.Change, error) {
 		// Ensure says whose it is and what to do.
 		return graph.Change{Action: graph.Update, Reason: "it is not ours"}, nil
 	}
+	avoid, err := n.m.clusterSubnets()
+	if err != nil {
+		return graph.Change{}, err
+	}
+	for _, p := range avoid {
+		if p.Overlaps(found.Subnet) {
+			return graph.Change{}, diag.Hint(fmt.Errorf("container network %s has %s, which overlaps %s of the topology", found.Name, found.Subnet, p),
+				"choose another podSubnet or serviceSubnet, or remove the network with `meshfed down`: the next one is made beside them")
+		}
+	}
 	return graph.Change{Action: graph.None, Reason: found.Subnet.String()}, nil
 }
 
-func (n network) Do(ctx context.Context, _ graph.Change) error {
-	spec := cluster.NetworkSpec{Name: n.m.Topology.NetworkName(), Labels: n.m.Labels(), Range: n.m.Topology.NodeRange}
-	for i := range n.m.Topology.Spec.Clusters {
-		kind := n.m.Topology.Spec.Clusters[i].Provider.Kind
+// clusterSubnets lists the pod and service subnets of the file.
+func (m *Mesh) clusterSubnets() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for i := range m.Topology.Spec.Clusters {
+		kind := m.Topology.Spec.Clusters[i].Provider.Kind
 		if kind == nil {
 			continue
 		}
 		for _, subnet := range []string{kind.PodSubnet, kind.ServiceSubnet} {
 			prefix, err := netip.ParsePrefix(subnet)
 			if err != nil {
-				return fmt.Errorf("reading subnet %q: %w", subnet, err)
+				return nil, fmt.Errorf("reading subnet %q: %w", subnet, err)
 			}
-			spec.Avoid = append(spec.Avoid, prefix)
+			all = append(all, prefix)
 		}
 	}
-	_, err := cluster.EnsureNetwork(ctx, n.m.Engine, spec)
+	return all, nil
+}
+
+func (n network) Do(ctx context.Context, _ graph.Change) error {
+	avoid, err := n.m.clusterSubnets()
+	if err != nil {
+		return err
+	}
+	_, err = cluster.EnsureNetwork(ctx, n.m.Engine, cluster.NetworkSpec{
+		Name: n.m.Topology.NetworkName(), Labels: n.m.Labels(), Range: n.m.Topology.NodeRange, Avoid: avoid,
+	})
 	return err
 }
 
@@ -139,7 +174,25 @@ func (i nodeImage) Look(ctx context.Context) (graph.Change, error) {
 	if err != nil || has {
 		return graph.Change{Action: graph.None, Reason: i.m.Bundle.NodeImage}, err
 	}
+	// Another bundle than the one that running clusters were made from is at hand.
+	if needed, err := i.m.needsNodeImage(ctx); err != nil || !needed {
+		return graph.Change{Action: graph.None, Reason: "no cluster is to be made"}, err
+	}
 	return graph.Change{Action: graph.Create, Reason: i.m.Bundle.NodeImage + " is not in " + i.m.Engine.Name()}, nil
+}
+
+// needsNodeImage says whether a selected cluster is to be made, or made again.
+func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
+	for _, name := range m.Selected() {
+		status, err := m.Provider.Look(ctx, m.kindSpec(name))
+		if err != nil {
+			return false, err
+		}
+		if status.State == cluster.Absent || status.State == cluster.HalfMade {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func (i nodeImage) Do(ctx context.Context, _ graph.Change) error {

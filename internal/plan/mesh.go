@@ -31,7 +31,7 @@ type Mesh struct {
 	// Facts, Engine and Provider are how clusters are made on this host.
 	Facts    cluster.Facts
 	Engine   cluster.Engine
-	Provider cluster.Provider
+	Provider Provider
 	// Bundle holds the images; nil where a command needs none.
 	Bundle *bundle.Bundle
 	// Owner is the topology's owner id; see RecoverOwner.
@@ -41,6 +41,12 @@ type Mesh struct {
 
 	mu      sync.Mutex
 	clients map[string]*kube.Client
+}
+
+// Provider makes clusters and can tell how they are.
+type Provider interface {
+	cluster.Provider
+	cluster.Looker
 }
 
 // ErrNoCluster means that a cluster does not exist (yet).
@@ -102,7 +108,7 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 	kindName := m.Topology.KindName(name)
 	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
 	if err == nil {
-		_, err = c.Version(ctx)
+		err = answersSoon(ctx, c)
 	}
 	if err != nil {
 		names, lerr := m.Provider.List(ctx)
@@ -138,8 +144,15 @@ func (m *Mesh) refresh(ctx context.Context, name string) (*kube.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Version(ctx)
-	return c, err
+	return c, answersSoon(ctx, c)
+}
+
+// answersSoon asks a cluster's API server for a sign of life. One that accepts connections and
+// says nothing, as a frozen node does, must not use up the time of the step that asks.
+func answersSoon(ctx context.Context, c *kube.Client) error {
+	bounded, cancel := context.WithTimeout(ctx, seconds(8))
+	defer cancel()
+	return c.Reachable(bounded)
 }
 
 // forget drops the client of a cluster that is made or removed.
@@ -152,9 +165,13 @@ func (m *Mesh) forget(name string) {
 // Live returns a client for each selected cluster that exists and answers, and the errors
 // of those that exist but do not.
 func (m *Mesh) Live(ctx context.Context) (map[string]*kube.Client, error) {
+	return m.live(ctx, m.Selected())
+}
+
+func (m *Mesh) live(ctx context.Context, names []string) (map[string]*kube.Client, error) {
 	live := map[string]*kube.Client{}
 	var failed []error
-	for _, name := range m.Selected() {
+	for _, name := range names {
 		c, err := m.Client(ctx, name)
 		switch {
 		case err == nil:

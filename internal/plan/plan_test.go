@@ -32,6 +32,10 @@ type noClusters struct {
 
 func (p noClusters) List(context.Context) ([]string, error) { return nil, p.err }
 
+func (p noClusters) Look(context.Context, cluster.Spec) (cluster.Status, error) {
+	return cluster.Status{State: cluster.Absent}, p.err
+}
+
 // noEngine is an engine that has no network either.
 type noEngine struct{ cluster.Engine }
 
@@ -164,6 +168,40 @@ func TestDownKnowsDroppedClusters(t *testing.T) {
 	got := m.known([]string{"usmesh-south", "usmesh-east"})
 	if diff := cmp.Diff([]string{"usmesh-west", "usmesh-east", "usmesh-south"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// volumesOnly is a provider on a host where making west was killed before its container.
+type volumesOnly struct{ noClusters }
+
+func (volumesOnly) Look(_ context.Context, s cluster.Spec) (cluster.Status, error) {
+	switch s.Name {
+	case "usmesh-west":
+		return cluster.Status{State: cluster.HalfMade}, nil
+	case "usmesh-east":
+		return cluster.Status{}, cluster.ErrForeign
+	}
+	return cluster.Status{State: cluster.Absent}, nil
+}
+
+// TestDownFindsWhatIsNoContainer: volumes go too, and someone else's cluster stays.
+func TestDownFindsWhatIsNoContainer(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
+	m.Provider = volumesOnly{}
+	steps, err := Down(t.Context(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]graph.Action{"cluster@usmesh-west": graph.Delete, "cluster@usmesh-east": graph.None}
+	for _, s := range steps {
+		if _, ok := want[s.ID]; !ok {
+			continue
+		}
+		change, err := s.Look(t.Context())
+		if err != nil || change.Action != want[s.ID] {
+			t.Errorf("%s: %s, %v", s.ID, change.Action, err)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -51,9 +53,10 @@ type Credential struct {
 	Kind string `json:"kind"`
 	// Peer is the cluster that a remote secret is for.
 	Peer string `json:"peer,omitempty"`
-	// Expires in UTC.
-	Expires time.Time `json:"expires"`
-	// Soon says that less than a third of its lifetime is left.
+	// Expires in UTC; zero, and left out, when it is not known.
+	Expires time.Time `json:"expires,omitzero"`
+	// Soon says that it needs attention: less than a third of its lifetime is left, or it
+	// never ends, or is not what it should be.
 	Soon bool `json:"soon"`
 	// Renewal says who renews it.
 	Renewal string `json:"renewal"`
@@ -108,14 +111,14 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 	if s.Kubernetes, err = c.Version(ctx); err != nil {
 		return s, err
 	}
-	if s.State, err = meshState(ctx, c, declared, m.Topology.HasEastWest()); err != nil {
+	if s.State, err = m.meshState(ctx, c, declared); err != nil {
 		return s, err
 	}
 	var istiod appsv1.Deployment
 	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: "istiod"}, &istiod); err == nil {
 		s.Istio = istiod.Labels["app.kubernetes.io/version"]
 	}
-	if address := gatewayAddress(ctx, c, topology.EastWestGateway); address != "" {
+	if address, _, err := install.Address(ctx, c, topology.EastWestGateway); err == nil && address != "" {
 		s.EastWest = net.JoinHostPort(address, strconv.Itoa(topology.PortCrossNetwork))
 	}
 	s.URLs = ingressURLs(ctx, c, declared)
@@ -124,10 +127,11 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 }
 
 // meshState is "ready", or the first thing that is not.
-func meshState(ctx context.Context, c *kube.Client, declared *topology.Cluster, eastWest bool) (string, error) {
+func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology.Cluster) (string, error) {
 	if ready, state, err := nodesReady(ctx, c); err != nil || !ready {
 		return state, err
 	}
+	eastWest := m.Topology.HasEastWest()
 	wanted := []string{"istiod"}
 	if eastWest {
 		wanted = append(wanted, topology.EastWestGateway)
@@ -137,30 +141,31 @@ func meshState(ctx context.Context, c *kube.Client, declared *topology.Cluster, 
 	}
 	for _, name := range wanted {
 		ready, state, err := c.DeploymentState(ctx, topology.SystemNamespace, name)
+		if err != nil || !ready {
+			return name + ": " + state, err
+		}
+	}
+	secrets := []string{topology.CACertsSecret}
+	for _, peer := range m.Topology.Peers(declared.Name) {
+		secrets = append(secrets, topology.RemoteSecretName(peer))
+	}
+	for _, name := range secrets {
+		err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, &corev1.Secret{})
 		if kube.Absent(err) {
-			return name + " is missing", nil
+			return "secret " + name + " is missing", nil
 		}
 		if err != nil {
-			return "", err
+			return "", c.Explain(err, "reading secret "+name)
 		}
-		if !ready {
-			return name + ": " + state, nil
-		}
+	}
+	if !eastWest {
+		return "ready", nil
+	}
+	change, err := federation.Exposure{Labels: m.Labels()}.Look(ctx, c)
+	if err != nil || change.Needed() {
+		return change.Reason, err
 	}
 	return "ready", nil
-}
-
-func gatewayAddress(ctx context.Context, c *kube.Client, name string) string {
-	var service corev1.Service
-	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, &service); err != nil {
-		return ""
-	}
-	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		if ingress.IP != "" {
-			return ingress.IP
-		}
-	}
-	return ""
 }
 
 // ingressURLs tries the ingress gateway from this host and returns what answered; any HTTP
@@ -173,7 +178,7 @@ func ingressURLs(ctx context.Context, c *kube.Client, declared *topology.Cluster
 	if port := declared.Ingress.HostPorts.HTTP; port != 0 {
 		tried = append(tried, "http://127.0.0.1:"+strconv.Itoa(port))
 	}
-	if address := gatewayAddress(ctx, c, topology.IngressGateway); address != "" {
+	if address, _, err := install.Address(ctx, c, topology.IngressGateway); err == nil && address != "" {
 		tried = append(tried, "http://"+address)
 	}
 	var working []string
@@ -192,7 +197,8 @@ func answers(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	// Without the proxy of the environment, whose own error page would count as an answer.
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
 	if err != nil {
 		return false
 	}
@@ -222,13 +228,17 @@ func credentials(ctx context.Context, c *kube.Client) ([]Credential, error) {
 	for i := range secrets.Items {
 		s := &secrets.Items[i]
 		k := Credential{Kind: "remote secret", Peer: s.Annotations[topology.AnnotationCluster], Renewal: "`meshfed up`"}
-		expires, err := time.Parse(time.RFC3339, s.Annotations[topology.AnnotationExpires])
-		if err != nil {
-			k.Note = "its expiry is not recorded"
-			continue
+		granted, ends, err := federation.TokenLife(s)
+		k.Expires = ends
+		switch {
+		case err != nil:
+			k.Soon, k.Note = true, "unusable: "+err.Error()
+		case ends.IsZero():
+			k.Soon, k.Note = true, "its token never ends"
+		default:
+			k = expiring(k, granted)
 		}
-		k.Expires = expires
-		held = append(held, expiring(k, s.CreationTimestamp.Time))
+		held = append(held, k)
 	}
 	return held, nil
 }

@@ -18,10 +18,10 @@ func Up(m *Mesh) []graph.Step {
 	t, in := m.Topology, m.install()
 	steps := []graph.Step{
 		m.host(),
-		m.step("roots", "roots agree", seconds(30), 0, rootsAgree{m}, "host"),
-		m.step("root", "root certificate", seconds(10), 0, root{m}, "roots"),
+		m.step("roots", "roots agree", minutes(2), 0, rootsAgree{m}, "host"),
+		m.step("root", "root certificate", seconds(10), 0, root{m}, "network"),
 		m.step("network", "container network", seconds(60), seconds(1), network{m}, "roots"),
-		m.step("node-image", "node image", minutes(10), seconds(15), nodeImage{m}, "roots"),
+		m.step("node-image", "node image", minutes(10), seconds(15), nodeImage{m}, "network"),
 	}
 	for _, name := range m.Selected() {
 		c := t.Cluster(name)
@@ -31,24 +31,25 @@ func Up(m *Mesh) []graph.Step {
 		}
 		steps = append(steps, m.cluster(name, "network", "node-image", "root"))
 		on("owner", "ownership", seconds(30), 0, ownership{m}, at("cluster"))
-		on("loadbalancer", "MetalLB", minutes(5), seconds(15), metalLB{m, in}, at("owner"))
+		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, at("owner"))
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, at("owner"))
-		on("cacerts", "intermediate CA", minutes(5), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
-		on("istio-base", "Istio's custom resources", minutes(3), seconds(4), install.IstioBase{Mesh: in}, at("namespace"))
-		on("istiod", "Istio control plane", minutes(5), seconds(12), install.Istiod{Mesh: in}, at("istio-base"), at("cacerts"))
+		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
+		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
+		on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, at("cacerts"))
+		on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, install.MeshMTLS{Mesh: in}, at("istiod"), at("istio-base"))
 		if c.Ingress != nil {
-			on("ingress", "ingress gateway", minutes(5), seconds(8), install.IngressGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
+			on("ingress", "ingress gateway", minutes(6), seconds(6), install.IngressGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
 		}
 		if t.HasEastWest() {
-			on("eastwest", "east-west gateway", minutes(5), seconds(8), install.EastWestGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
-			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"))
+			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
+			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"), at("istio-base"))
 		}
 	}
 	for _, pair := range m.discovery() {
 		secret, arrow := "remote-secret@"+pair.From+":"+pair.To, pair.From+":"+pair.To
 		steps = append(steps,
-			m.between(pair, secret, "remote secret of "+pair.To, seconds(60), seconds(1), m.remoteSecret,
-				"istio-base@"+pair.To, "istiod@"+pair.To, "namespace@"+pair.From),
+			m.between(pair, secret, "remote secret of "+pair.To, minutes(3), seconds(1), m.remoteSecret,
+				"istio-base@"+pair.To, "istiod@"+pair.From),
 			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
 				secret, "istiod@"+pair.From))
 	}

@@ -126,6 +126,8 @@ func (r RunRequest) paced(ctx context.Context, client *http.Client, rec *record)
 
 func (r RunRequest) once(ctx context.Context, client *http.Client, rec *record) {
 	sent := time.Now()
+	done := rec.sent(sent)
+	defer done()
 	o := request(ctx, client, r.URL, r.Host, r.Timeout)
 	if ctx.Err() != nil && !o.OK() {
 		return // the run was stopped: not the mesh's fault

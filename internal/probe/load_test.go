@@ -115,6 +115,22 @@ func wait(t *testing.T, done func() bool) {
 	}
 }
 
+func TestTimeLineIsCompleteUpToTheOldestOpenRequest(t *testing.T) {
+	t.Parallel()
+	started := time.Now()
+	rec := newRecord(started)
+	at := func(d time.Duration) time.Time { return started.Add(d) }
+	done := rec.sent(at(300 * time.Millisecond))
+	rec.sent(at(700 * time.Millisecond))()
+	if got := rec.report("", at(time.Second)).Complete; got != 300*time.Millisecond {
+		t.Errorf("complete until %s while a request of 300ms is open", got)
+	}
+	done()
+	if got := rec.report("", at(time.Second)).Complete; got != time.Second {
+		t.Errorf("complete until %s when nothing is open", got)
+	}
+}
+
 func TestRunsOutOfBoundsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]RunRequest{

@@ -98,7 +98,7 @@ func TestModuleBuildsAloneAndMatchesTheMainPackage(t *testing.T) {
 	}
 	build := exec.CommandContext(t.Context(), "go", "vet", "./...")
 	build.Dir = dir
-	build.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	build.Env = append(os.Environ(), "GOPROXY=off", "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("the module does not build by itself: %v\n%s", err, out)
 	}

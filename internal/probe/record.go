@@ -20,10 +20,26 @@ type record struct {
 	index     map[Outcome]int
 	buckets   map[int]map[int]int
 	latencies []time.Duration
+	next      int
+	waiting   map[int]time.Time // requests without an answer, by when they were sent
 }
 
 func newRecord(now time.Time) *record {
-	return &record{started: now, index: map[Outcome]int{}, buckets: map[int]map[int]int{}}
+	return &record{started: now, index: map[Outcome]int{}, buckets: map[int]map[int]int{}, waiting: map[int]time.Time{}}
+}
+
+// sent notes that a request is under way; done must be called when it is not any more.
+func (r *record) sent(at time.Time) (done func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id := r.next
+	r.next++
+	r.waiting[id] = at
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.waiting, id)
+	}
 }
 
 // add counts one request that was sent at the given time and took so long.
@@ -68,6 +84,10 @@ func (r *record) report(id string, now time.Time) RunReport {
 	}
 	for _, o := range r.outcomes {
 		rep.Sent += o.Count
+	}
+	rep.Complete = rep.Elapsed
+	for _, at := range r.waiting {
+		rep.Complete = min(rep.Complete, at.Sub(r.started))
 	}
 	for _, b := range slices.Sorted(maps.Keys(r.buckets)) {
 		rep.Timeline = append(rep.Timeline, Bucket{At: time.Duration(b) * BucketWidth, Counts: maps.Clone(r.buckets[b])})

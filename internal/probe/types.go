@@ -95,10 +95,13 @@ type Bucket struct {
 
 // RunReport is what a run saw. While Done is false it is what it saw so far.
 type RunReport struct {
-	ID       string        `json:"id,omitempty"`
-	Started  time.Time     `json:"started"`
-	Elapsed  time.Duration `json:"elapsed"`
-	Done     bool          `json:"done"`
+	ID      string        `json:"id,omitempty"`
+	Started time.Time     `json:"started"`
+	Elapsed time.Duration `json:"elapsed"`
+	Done    bool          `json:"done"`
+	// Complete is until when the time line is: a request that was sent later may still be
+	// without an answer.
+	Complete time.Duration `json:"complete"`
 	Sent     int           `json:"sent"`
 	Outcomes []Outcome     `json:"outcomes"`
 	Timeline []Bucket      `json:"timeline,omitempty"`

@@ -88,6 +88,9 @@ func (b bystander) mustLive(t *testing.T) {
 
 func (b bystander) remove(t *testing.T) {
 	t.Helper()
+	if b.kind == "" {
+		return // it was never made, or is removed already
+	}
 	if err := b.run("delete", "cluster", "--name", b.name); err != nil {
 		t.Error(err)
 	}

@@ -101,7 +101,7 @@ func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs one command to its end and keeps all that it said.
 func (m *mesh) run(args ...string) result {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	return m.finish(m.command(ctx, args...))
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +25,10 @@ func TestTwoClusters(t *testing.T) {
 	before := inventory(t, "")
 	var neighbour bystander
 	m := newMesh(t, "mfe2e")
-	t.Cleanup(func() { m.run("down", "--delete-certs", "--yes") })
+	t.Cleanup(func() {
+		m.run("down", "--delete-certs", "--yes")
+		neighbour.remove(t)
+	})
 
 	steps := []struct {
 		name string
@@ -32,6 +36,7 @@ func TestTwoClusters(t *testing.T) {
 	}{
 		{"interrupted while clusters are made", interrupted},
 		{"a neighbour makes a kind cluster of its own", func(t *testing.T, m *mesh) { neighbour = startBystander(t, m) }},
+		{"killed while Istio is installed", killed},
 		{"up goes on and proves", firstUp},
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
@@ -55,46 +60,86 @@ func TestTwoClusters(t *testing.T) {
 	}
 	neighbour.mustLive(t)
 	neighbour.remove(t)
+	neighbour = bystander{}
 	sameInventory(t, before, inventory(t, m.state))
 }
 
-// interrupted sends Ctrl-C while the clusters are made: the program ends within 5 s with
-// code 130, and what it leaves is for the next step to go on from.
+// interrupted sends Ctrl-C while the clusters are made: the program ends by itself within
+// seconds with code 130, and what it leaves is for the next step to go on from.
 func interrupted(t *testing.T, m *mesh) {
-	cmd := m.command(t.Context(), "up", "--verify", "never")
-	var out bytes.Buffer
+	stopped := m.stopWhen(os.Interrupt, func(out string) bool { return nodeExists(t, m.name+"-west") })
+	if stopped.code != 130 {
+		t.Errorf("exit code %d after SIGINT, want 130: %s", stopped.code, stopped)
+	}
+	// A bound far above the 5 s that are promised, because nothing may be asserted on a noisy
+	// machine but that it does not wait for the cluster.
+	if stopped.took > 20*time.Second {
+		t.Errorf("it took %.0f s to end after SIGINT", stopped.took.Seconds())
+	}
+}
+
+// killed sends SIGKILL while a Helm release is being made, so that it is left pending.
+func killed(t *testing.T, m *mesh) {
+	m.stopWhen(syscall.SIGKILL, func(out string) bool {
+		return strings.Contains(out, "applying chart istiod")
+	})
+}
+
+// stopWhen starts `up`, sends the signal as soon as the condition on its output holds, and
+// returns how it ended; took is from the signal to the end.
+func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
+	m.t.Helper()
+	cmd := m.command(m.t.Context(), "up", "--verify", "never", "-v")
+	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		m.t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	deadline := time.Now().Add(5 * time.Minute)
-	for !nodeExists(t, "mfe2e-west") {
-		if time.Now().After(deadline) {
-			t.Fatalf("no node container came up: %s", out.String())
-		}
+	deadline := time.After(10 * time.Minute)
+	for !when(out.String()) {
 		select {
 		case err := <-ended:
-			t.Fatalf("up ended by itself: %v\n%s", err, out.String())
-		case <-time.After(200 * time.Millisecond):
+			m.t.Fatalf("up ended by itself: %v\n%s", err, out.String())
+		case <-deadline:
+			_ = cmd.Process.Kill()
+			m.t.Fatalf("up did not get there in 10 minutes:\n%s", out.String())
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	if err := cmd.Process.Signal(signal); err != nil {
+		m.t.Fatal(err)
 	}
 	asked := time.Now()
 	select {
 	case <-ended:
-		t.Logf("ended %.1f s after the signal", time.Since(asked).Seconds())
-	case <-time.After(20 * time.Second):
-		_ = cmd.Process.Signal(syscall.SIGKILL)
-		t.Fatalf("still running 20 s after SIGINT:\n%s", out.String())
+	case <-time.After(time.Minute):
+		_ = cmd.Process.Kill()
+		m.t.Fatalf("still running a minute after %v:\n%s", signal, out.String())
 	}
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d after SIGINT, want 130\n%s", code, out.String())
-	}
-	m.captured.Write(out.Bytes())
+	took := time.Since(asked)
+	m.t.Logf("ended %.1f s after %v", took.Seconds(), signal)
+	m.captured.WriteString(out.String())
+	return result{code: cmd.ProcessState.ExitCode(), stderr: out.String(), took: took}
+}
+
+// output collects what a running program says.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
 }
 
 func nodeExists(t *testing.T, cluster string) bool {
@@ -137,7 +182,7 @@ func upAgain(t *testing.T, m *mesh) {
 
 func looks(t *testing.T, m *mesh) {
 	status := m.must("status")
-	for _, want := range []string{"west", "east", "ready", "remote secret", "substitution:", ":15443", "http://127.0.0.1:31700"} {
+	for _, want := range []string{"west", "east", "ready", "remote secret", "substitution:", ":15443"} {
 		if !strings.Contains(status.stdout, want) {
 			t.Errorf("status does not mention %q:\n%s", want, status.stdout)
 		}
@@ -154,7 +199,7 @@ func looks(t *testing.T, m *mesh) {
 	if err != nil || !bytes.Contains(out, []byte("current-context: mfe2e-east")) {
 		t.Errorf("kubeconfig east: %v", err)
 	}
-	report := m.parse(m.must("verify", "-o", "json"))
+	report := m.parse(m.run("verify", "-o", "json"))
 	if report.APIVersion != "meshfed.io/v1alpha1" || report.Kind != "VerifyReport" || report.Topology != m.name {
 		t.Errorf("the report's head is wrong: %+v", report)
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,8 @@ func (a *app) bundleBuild() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.saySource(cmd.Context())
-			log, err := os.OpenFile(filepath.Join(os.TempDir(), "meshfed-bundle-build.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+			// A name that nobody can foresee: the folder is open to all, and this may be root.
+			log, err := os.CreateTemp("", "meshfed-bundle-build-*.log")
 			if err != nil {
 				return fmt.Errorf("opening the build's log: %w", err)
 			}
@@ -56,8 +56,9 @@ func (a *app) bundleBuild() *cobra.Command {
 			if err != nil {
 				return diag.Hint(err, "`meshfed bundle build` goes on with what is missing")
 			}
+			_ = os.Remove(log.Name()) // it is for failures
 			if a.output == "json" {
-				return writeJSON(a.Out, b.Manifest)
+				return a.writeManifest(b)
 			}
 			_, err = fmt.Fprintf(a.Out, "bundle %s: Kubernetes %s, Istio %s, %d images\n", b.Dir, b.Kubernetes, b.Istio, len(b.Images))
 			return err
@@ -152,7 +153,7 @@ func (a *app) bundleShow() *cobra.Command {
 				return err
 			}
 			if a.output == "json" {
-				return writeJSON(a.Out, b.Manifest)
+				return a.writeManifest(b)
 			}
 			return a.printBundle(b)
 		},
@@ -179,4 +180,16 @@ func (a *app) printBundle(b *bundle.Bundle) error {
 		fmt.Fprintln(a.Out, "\nsubstitution:", s)
 	}
 	return nil
+}
+
+// writeManifest begins like every JSON object; what the bundle substitutes is its own list.
+func (a *app) writeManifest(b *bundle.Bundle) error {
+	h := newHeader("Bundle", "", nil)
+	return writeJSON(a.Out, struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Tool       string `json:"tool"`
+		Dir        string `json:"dir"`
+		bundle.Manifest
+	}{h.APIVersion, h.Kind, h.Tool, b.Dir, b.Manifest})
 }

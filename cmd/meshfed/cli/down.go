@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -26,25 +27,24 @@ func (a *app) down() *cobra.Command {
 			if len(a.clusters) > 0 {
 				return usage(diag.Hint(errors.New("down removes the whole mesh, not --clusters"), "leave --clusters out"))
 			}
-			m, err := a.open(ctx, false)
-			if err != nil {
-				return err
-			}
-			release, err := m.State.Lock("meshfed down")
-			if err != nil {
-				return err
-			}
-			defer release()
-			steps, err := plan.Down(ctx, m)
+			m, err := a.open(ctx)
 			if err != nil {
 				return err
 			}
 			if dryRun {
-				planned, err := graph.Plan(ctx, steps, graph.Options{Parallel: a.parallel})
-				if err != nil {
-					return err
-				}
-				return a.printPlan(m, planned)
+				return a.dryDown(ctx, m)
+			}
+			release, err := m.State.Lock("down")
+			if err != nil {
+				return err
+			}
+			defer release()
+			if err := a.settle(ctx, m, false); err != nil {
+				return err
+			}
+			steps, err := plan.Down(ctx, m)
+			if err != nil {
+				return err
 			}
 			view, end := a.view(steps)
 			result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: view})
@@ -70,6 +70,19 @@ func (a *app) down() *cobra.Command {
 	f.BoolVar(&deleteCerts, "delete-certs", false, "also the root key, which nothing can bring back")
 	f.BoolVar(&yes, "yes", false, "do not ask (there is nothing to ask about for kind clusters)")
 	return c
+}
+
+// dryDown says what down would remove and changes nothing.
+func (a *app) dryDown(ctx context.Context, m *plan.Mesh) error {
+	steps, err := plan.Down(ctx, m)
+	if err != nil {
+		return err
+	}
+	planned, err := graph.Plan(ctx, steps, graph.Options{Parallel: a.parallel})
+	if err != nil {
+		return err
+	}
+	return a.printPlan(m, planned)
 }
 
 func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) error {

@@ -6,6 +6,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/run"
@@ -25,7 +26,7 @@ func (a *app) exit(err error) int {
 		a.printJSONError(err, code)
 		return code
 	}
-	ui.PrintError(ui.Detect(a.Err, getenv), err)
+	ui.PrintError(ui.Detect(a.Err, getenv), redacted(err))
 	if a.log != "" {
 		fmt.Fprintln(a.Err, "log:  ", a.log)
 	}
@@ -33,12 +34,11 @@ func (a *app) exit(err error) int {
 }
 
 func (a *app) printJSONError(err error, code int) {
+	cluster := diag.Cluster(err)
+	err = redacted(err)
 	hints := diag.Hints(err)
 	if hints == nil {
 		hints = []string{}
-	}
-	for i := range hints {
-		hints[i] = run.Redact(hints[i])
 	}
 	object := struct {
 		header
@@ -47,10 +47,20 @@ func (a *app) printJSONError(err error, code int) {
 		Hints    []string `json:"hints"`
 		ExitCode int      `json:"exitCode"`
 		Log      string   `json:"log,omitempty"`
-	}{newHeader("Error", "", nil), run.Redact(err.Error()), diag.Cluster(err), hints, code, a.log}
+	}{newHeader("Error", "", nil), err.Error(), cluster, hints, code, a.log}
 	if werr := writeJSON(a.Out, object); werr != nil {
-		fmt.Fprintln(a.Err, "error:", run.Redact(err.Error()))
+		fmt.Fprintln(a.Err, "error:", err)
 	}
+}
+
+// redacted is the text and the hints of err with every key and token blotted out: values of
+// --set and lines of files find their way into messages.
+func redacted(err error) error {
+	clean := errors.New(run.Redact(err.Error()))
+	for _, hint := range slices.Backward(diag.Hints(err)) {
+		clean = diag.Hint(clean, run.Redact(hint))
+	}
+	return clean
 }
 
 // silentError only carries an exit code; what it is about was printed as a result.

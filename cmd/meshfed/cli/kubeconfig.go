@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/plan"
@@ -24,7 +25,7 @@ func (a *app) kubeconfig() *cobra.Command {
 		Short: "The kubeconfig of one cluster, or of all in one",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usage(errors.New("name one cluster, or none for all"))
+				return usage(diag.Hint(errors.New("name one cluster, or none for all"), "`meshfed kubeconfig --clusters a,b` joins some"))
 			}
 			return nil
 		},
@@ -32,7 +33,7 @@ func (a *app) kubeconfig() *cobra.Command {
 			if merge {
 				return usage(diag.Hint(errors.New("--merge is not built yet"), "KUBECONFIG can name several files: `meshfed env`"))
 			}
-			m, err := a.open(cmd.Context(), false)
+			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -46,6 +47,13 @@ func (a *app) kubeconfig() *cobra.Command {
 			data, err := m.Kubeconfig(cmd.Context(), names)
 			if err != nil {
 				return err
+			}
+			if a.output == "json" {
+				// kubectl reads a kubeconfig in JSON too, so it keeps its own form.
+				if data, err = yaml.YAMLToJSON(data); err != nil {
+					return fmt.Errorf("writing the kubeconfig as JSON: %w", err)
+				}
+				data = append(data, '\n')
 			}
 			_, err = a.Out.Write(data)
 			return err
@@ -61,7 +69,7 @@ func (a *app) env() *cobra.Command {
 		Short: "KUBECONFIG and addresses, for a shell to evaluate",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := a.open(cmd.Context(), false)
+			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -74,7 +82,10 @@ func (a *app) env() *cobra.Command {
 				for _, v := range vars {
 					object[v[0]] = v[1]
 				}
-				return writeJSON(a.Out, object)
+				return writeJSON(a.Out, struct {
+					header
+					Variables map[string]string `json:"variables"`
+				}{newHeader("Environment", m.Topology.Metadata.Name, nil), object})
 			}
 			for _, v := range vars {
 				fmt.Fprintf(a.Out, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))

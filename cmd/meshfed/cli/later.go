@@ -37,6 +37,7 @@ func (a *app) later() []*cobra.Command {
 			Short:              "(not built yet) " + verb.does,
 			Hidden:             true,
 			DisableFlagParsing: true,
+			Args:               cobra.ArbitraryArgs, // whatever is asked of it, the answer is the same
 			RunE: func(*cobra.Command, []string) error {
 				return usage(diag.Hint(fmt.Errorf("`meshfed %s` is not built yet (it will: %s)", verb.name, verb.does),
 					"`meshfed help` lists what is"))

@@ -19,7 +19,7 @@ func (a *app) plan() *cobra.Command {
 		Short: "What `up` would do, and what has drifted; changes nothing",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := a.open(cmd.Context(), false)
+			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}

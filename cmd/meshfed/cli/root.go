@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,10 @@ type app struct {
 	parallel               int
 	timeout                time.Duration
 	verbose, quiet         bool
+	// begun says that the command line was understood; errors before are the user's.
+	begun bool
+	// overdue says that --timeout is over; nil without one.
+	overdue func() bool
 	// log is the file of the current run, named at the end of a failure; empty before.
 	log string
 }
@@ -46,10 +51,35 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
-	return a.exit(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.begun {
+		err = usage(err)
+	}
+	// Arguments may be wrong before -o was read; the answer has its form all the same.
+	if diag.ExitCode(err) == diag.ExitUsage && askedForJSON(args) {
+		a.output = "json"
+	}
+	if err != nil && a.overdue != nil && a.overdue() {
+		err = diag.Hint(fmt.Errorf("the command took longer than --timeout %s: %w", a.timeout, err),
+			"give it more time; what exists stays, and the same command goes on from there")
+	}
+	return a.exit(err)
+}
+
+// askedForJSON looks for -o json in a command line that could not be parsed as a whole.
+func askedForJSON(args []string) bool {
+	asked := os.Getenv("MESHFED_OUTPUT")
+	for i, arg := range args {
+		switch {
+		case (arg == "-o" || arg == "--output") && i+1 < len(args):
+			asked = args[i+1]
+		case strings.HasPrefix(arg, "--output="):
+			asked = strings.TrimPrefix(arg, "--output=")
+		case strings.HasPrefix(arg, "-o") && !strings.HasPrefix(arg, "--"):
+			asked = strings.TrimPrefix(strings.TrimPrefix(arg, "-o"), "=")
+		}
+	}
+	return asked == "json"
 }
 
 // root lists all verbs.
@@ -79,9 +109,14 @@ func (a *app) root() *cobra.Command {
 		return usage(diag.Hint(err, "`"+cmd.CommandPath()+" --help` lists the flags"))
 	})
 	a.globalFlags(root.PersistentFlags())
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
 		a.bundle(), a.version())
 	root.AddCommand(a.later()...)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	completion(root) // it takes the output of now
 	return root
 }
 
@@ -102,16 +137,23 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	if err := fromEnvironment(cmd.Flags()); err != nil {
 		return usage(err)
 	}
+	if cmd.Name() == "plan" && (a.output == "dot" || a.output == "commands") {
+		return usage(diag.Hint(fmt.Errorf("`meshfed plan -o %s` is not built yet", a.output), "write -o table or -o json"))
+	}
 	if a.output != "table" && a.output != "json" {
 		return usage(diag.Hint(fmt.Errorf("unknown output %q", a.output), "write -o table or -o json"))
 	}
 	if a.parallel < 0 {
-		return usage(fmt.Errorf("--parallel is %d, less than nothing", a.parallel))
+		return usage(diag.Hint(fmt.Errorf("--parallel is %d, less than nothing", a.parallel), "write how many steps may run at once, or leave it out"))
 	}
+	if a.timeout < 0 {
+		return usage(diag.Hint(fmt.Errorf("--timeout is %s, less than nothing", a.timeout), "write a duration such as 10m, or leave it out"))
+	}
+	a.begun = true
 	if a.timeout > 0 {
-		ctx, cancel := context.WithTimeoutCause(cmd.Context(), a.timeout,
-			fmt.Errorf("the command took longer than --timeout %s", a.timeout))
+		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 		context.AfterFunc(ctx, cancel)
+		a.overdue = func() bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 		cmd.SetContext(ctx)
 	}
 	return nil
@@ -128,7 +170,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			failed = fmt.Errorf("reading %s: %w", name, err)
+			failed = diag.Hint(fmt.Errorf("reading %s: %w", name, err), "unset "+name+", or write what --"+f.Name+" takes")
 		}
 	})
 	return failed
@@ -140,7 +182,11 @@ func usage(err error) error { return diag.WithExit(err, diag.ExitUsage) }
 // noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage(diag.Hint(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0]), "`"+cmd.CommandPath()+" --help`"))
+		hint := "`" + cmd.CommandPath() + " --help`"
+		if strings.HasSuffix(args[0], ".yaml") || strings.HasSuffix(args[0], ".yml") {
+			hint = "name the file with -f: `" + cmd.CommandPath() + " -f " + args[0] + "`"
+		}
+		return usage(diag.Hint(fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0]), hint))
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/bundle"
@@ -17,6 +17,7 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster/kind"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -24,7 +25,7 @@ import (
 // load reads the topology file; every problem is exit code 2.
 func (a *app) load() (*topology.Topology, error) {
 	t, err := topology.Load(a.file, a.set...)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, serr := os.Stat(a.file); err != nil && errors.Is(serr, fs.ErrNotExist) {
 		err = diag.Hint(err, "name the file with -f; examples/two-clusters/topology.yaml is a small one")
 	}
 	if err != nil {
@@ -38,15 +39,14 @@ func (a *app) load() (*topology.Topology, error) {
 	}
 	if !a.quiet {
 		for _, w := range t.Warnings {
-			fmt.Fprintln(a.Err, "warning:", w)
+			fmt.Fprintln(a.Err, "warning:", run.Redact(w.String()))
 		}
 	}
 	return t, nil
 }
 
-// open makes what every command on live clusters works with. prepare says whether the host
-// may be adjusted, as making clusters needs.
-func (a *app) open(ctx context.Context, prepare bool) (*plan.Mesh, error) {
+// open makes what every command on live clusters works with, and changes nothing.
+func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	t, err := a.load()
 	if err != nil {
 		return nil, err
@@ -67,20 +67,42 @@ func (a *app) open(ctx context.Context, prepare bool) (*plan.Mesh, error) {
 	if m.Facts, err = cluster.Detect(ctx); err != nil {
 		return nil, err
 	}
-	if m.Engine, err = cluster.Prepare(ctx, m.Facts, base); err != nil {
+	if !m.Facts.Root {
+		return nil, diag.Hint(errors.New("clusters belong to root in this release"), "run the same command with sudo")
+	}
+	m.Engine = cluster.Podman{}
+	if _, err := m.RecoverOwner(ctx, false); err != nil {
 		return nil, err
 	}
-	if prepare && !a.quiet {
+	m.Provider = kind.New(m.Engine, m.Facts, t.NetworkName(), m.Labels())
+	return m, nil
+}
+
+// settle makes the host ready for clusters to be made or removed, says once what it adjusts,
+// and gives the topology an owner id. Call it with the lock held, when nothing is to be
+// refused any more.
+func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
+	var err error
+	if m.Engine, err = cluster.Prepare(ctx, m.Facts, filepath.Dir(m.State.Path)); err != nil {
+		return err
+	}
+	if owner && !a.quiet {
 		fmt.Fprintf(a.Err, "host: %s %s\n", m.Facts.Engine, m.Facts.EngineVersion)
 		for _, said := range m.Facts.Adjustments() {
 			fmt.Fprintln(a.Err, "host:", said)
 		}
 	}
-	if _, err := m.RecoverOwner(ctx, prepare); err != nil {
-		return nil, err
+	if owner {
+		if _, err := m.RecoverOwner(ctx, true); err != nil {
+			return err
+		}
 	}
-	m.Provider = kind.New(m.Engine, m.Facts, t.NetworkName(), m.Labels())
-	return m, nil
+	provider := kind.New(m.Engine, m.Facts, m.Topology.NetworkName(), m.Labels())
+	if owner {
+		provider.Dir = m.State.Path
+	}
+	m.Provider = provider
+	return nil
 }
 
 // openBundle finds the image bundle that clusters are made from. It is needed only while a
@@ -90,15 +112,10 @@ func (a *app) openBundle(m *plan.Mesh, dir string) error {
 		dir = bundle.DefaultDir()
 	}
 	b, err := bundle.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, serr := os.Stat(filepath.Join(dir, "bundle.json")); err != nil && errors.Is(serr, fs.ErrNotExist) {
 		return diag.Hint(fmt.Errorf("there is no image bundle in %s, and pulling from a registry is not built yet", dir),
 			"`meshfed bundle build` makes one from source (about 20 minutes the first time), or name one with --bundle DIR")
 	}
 	m.Bundle = b
 	return err
-}
-
-// isSelected says whether --clusters lets a cluster through.
-func (a *app) isSelected(name string) bool {
-	return len(a.clusters) == 0 || slices.Contains(a.clusters, name)
 }

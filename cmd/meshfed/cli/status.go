@@ -20,10 +20,10 @@ import (
 func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
-		Short: "Clusters, versions, gateways, credentials and when they end; sends no traffic into the mesh",
+		Short: "Clusters, versions, gateways, credentials and when they end; no traffic",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := a.open(cmd.Context(), false)
+			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,14 @@ func verifiedAt(m *plan.Mesh) *time.Time {
 	return &last.StartedAt
 }
 
+// expires is "" for a credential of which nobody knows when it ends; its note says so.
+func expires(k plan.Credential) string {
+	if k.Expires.IsZero() {
+		return ""
+	}
+	return k.Expires.UTC().Format(time.RFC3339)
+}
+
 func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 	out := ui.Detect(a.Out, getenv)
 	rows := make([][]string, len(s.Clusters))
@@ -70,7 +78,7 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 	rows = rows[:0]
 	for _, c := range s.Clusters {
 		for _, k := range c.Credentials {
-			rows = append(rows, []string{c.Name, k.Kind, k.Peer, k.Expires.UTC().Format(time.RFC3339), k.Note})
+			rows = append(rows, []string{c.Name, k.Kind, k.Peer, expires(k), k.Note})
 		}
 	}
 	if err := ui.Table(out, []string{"HELD BY", "CREDENTIAL", "FOR", "EXPIRES", ""}, rows); err != nil {
@@ -103,7 +111,7 @@ func (a *app) facts(ctx context.Context, m *plan.Mesh) [][2]string {
 			facts = append(facts, [2]string{"ingress " + c.Name, strings.Join(c.URLs, " ")})
 		}
 		for _, k := range c.Credentials {
-			if holder == "" || k.Expires.Before(soonest.Expires) {
+			if !k.Expires.IsZero() && (holder == "" || k.Expires.Before(soonest.Expires)) {
 				soonest, holder = k, c.Name
 			}
 		}

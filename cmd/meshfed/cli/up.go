@@ -26,22 +26,29 @@ func (a *app) up() *cobra.Command {
 			if !contains(verifyModes, verifyMode) {
 				return usage(diag.Hint(fmt.Errorf("--verify %s", verifyMode), "write auto, always, full or never"))
 			}
-			m, err := a.open(cmd.Context(), true)
+			ctx := cmd.Context()
+			m, err := a.open(ctx)
 			if err != nil {
 				return err
 			}
-			release, err := m.State.Lock("meshfed up")
+			if err := a.openBundle(m, bundleDir); err != nil {
+				return err
+			}
+			if err := m.Preflight(ctx); err != nil {
+				return err
+			}
+			release, err := m.State.Lock("up")
 			if err != nil {
 				return err
 			}
 			defer release()
-			if err := a.openBundle(m, bundleDir); err != nil {
+			if err := a.settle(ctx, m, true); err != nil {
 				return err
 			}
-			return a.runUp(cmd.Context(), m, verifyMode)
+			return a.runUp(ctx, m, verifyMode)
 		},
 	}
-	c.Flags().StringVar(&bundleDir, "bundle", "", "image bundle to make clusters from (default: the one that `bundle build` makes)")
+	c.Flags().StringVar(&bundleDir, "bundle", "", "image bundle in `DIR` to make clusters from (default: what bundle build makes)")
 	c.Flags().StringVar(&verifyMode, "verify", "auto", "auto (when something changed or the last verify did not pass), always, full (with failover) or never")
 	return c
 }

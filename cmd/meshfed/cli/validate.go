@@ -4,9 +4,12 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/run"
 )
 
 func (a *app) validate() *cobra.Command {
@@ -20,10 +23,20 @@ func (a *app) validate() *cobra.Command {
 				return err
 			}
 			if a.output == "json" {
-				return writeJSON(a.Out, t)
+				return a.writeRedacted(t)
 			}
 			_, err = fmt.Fprintf(a.Out, "%s: topology %s, %d clusters, is valid\n", a.file, t.Metadata.Name, len(t.Spec.Clusters))
 			return err
 		},
 	}
+}
+
+// writeRedacted is writeJSON for what the user wrote: Helm values can hold keys.
+func (a *app) writeRedacted(v any) error {
+	var text bytes.Buffer
+	if err := writeJSON(&text, v); err != nil {
+		return err
+	}
+	_, err := a.Out.Write(run.RedactJSON(text.Bytes()))
+	return err
 }

@@ -31,11 +31,11 @@ func (a *app) verify() *cobra.Command {
 				return usage(err)
 			}
 			ctx := cmd.Context()
-			m, err := a.open(ctx, false)
+			m, err := a.open(ctx)
 			if err != nil {
 				return err
 			}
-			release, err := m.State.Lock("meshfed verify")
+			release, err := m.State.Lock("verify")
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,10 @@ func (a *app) version() *cobra.Command {
 			info := version.Get()
 			info.Istio = topology.IstioVersion
 			if a.output == "json" {
-				return writeJSON(a.Out, info)
+				return writeJSON(a.Out, struct {
+					header
+					version.Info
+				}{newHeader("Version", "", nil), info})
 			}
 			_, err := fmt.Fprintf(a.Out, "%s\nIstio charts %s\n", info, info.Istio)
 			return err

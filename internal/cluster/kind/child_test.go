@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	kinderrors "sigs.k8s.io/kind/pkg/errors"
+
 	"github.com/meshfed/meshfed/internal/poll"
 )
 
@@ -163,6 +165,20 @@ func TestChildMainRefuses(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+func TestLogsWithoutCrictl(t *testing.T) {
+	t.Parallel()
+	crictl, full := errors.New("podman exec x crictl images failed"), errors.New("disk full")
+	nested := kinderrors.NewAggregate([]error{kinderrors.NewAggregate([]error{crictl, full}), crictl})
+	for name, test := range map[string]struct {
+		err  error
+		want int
+	}{"none": {nil, 0}, "crictl alone": {crictl, 0}, "another": {full, 1}, "nested": {nested, 1}} {
+		if got := withoutCrictl(test.err); len(got) != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

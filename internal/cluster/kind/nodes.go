@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -64,7 +65,8 @@ func hostServer(list []cluster.Container) string {
 	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(list[i].Ports[apiPort]))
 }
 
-// remove removes the containers and volumes of a cluster that is ours.
+// remove removes the containers and volumes of a cluster that is ours, and what a killed
+// process left of making it.
 func (p *Provider) remove(ctx context.Context, name string) error {
 	list, err := p.nodes(ctx, name)
 	if err != nil {
@@ -77,17 +79,24 @@ func (p *Provider) remove(ctx context.Context, name string) error {
 	if err := cluster.RemoveContainers(ctx, p.engine, names...); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(p.scratch(name)); err != nil {
+		return err
+	}
 	return p.removeVolumes(ctx, name)
 }
 
-// removeVolumes removes the volumes that kind made for /var of the nodes. Their label's key is
-// the node's name; kind makes them before the container, so they may be all that is left.
-func (p *Provider) removeVolumes(ctx context.Context, name string) error {
+// volumes lists the volumes that kind made for /var of the nodes. Their label's key is the
+// node's name; kind makes them before the container, so they may be all that is left.
+func (p *Provider) volumes(ctx context.Context, name string) ([]string, error) {
 	out, err := p.engine.Run(ctx, "volume", "ls", "--format", "json")
 	if err != nil {
-		return fmt.Errorf("listing volumes: %w", err)
+		return nil, fmt.Errorf("listing volumes: %w", err)
 	}
-	volumes, err := volumesOf(name, []byte(out))
+	return volumesOf(name, []byte(out))
+}
+
+func (p *Provider) removeVolumes(ctx context.Context, name string) error {
+	volumes, err := p.volumes(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -25,15 +25,11 @@ const nodesRun = "writing configuration"
 func (p *Provider) create(ctx context.Context, s cluster.Spec, running func()) error {
 	// kind insists on writing a kubeconfig; this one nobody needs. What a killed process left
 	// there goes first.
-	base := p.Dir
-	if base == "" {
-		base = os.TempDir()
-	}
-	dir := filepath.Join(base, "meshfed-kind-"+s.Name)
+	dir := p.scratch(s.Name)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(base, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
 	// Not MkdirAll: a folder that someone else put there meanwhile is not ours to trust.
@@ -47,6 +43,15 @@ func (p *Provider) create(ctx context.Context, s cluster.Spec, running func()) e
 			}
 		})
 	return errors.Join(err, os.RemoveAll(dir))
+}
+
+// scratch is a folder that lives while a cluster is made.
+func (p *Provider) scratch(name string) string {
+	base := p.Dir
+	if base == "" {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, "meshfed-kind-"+name)
 }
 
 // child starts this program again as ChildMain and waits for it. On a cancelled context the

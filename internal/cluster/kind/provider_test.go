@@ -6,6 +6,7 @@ package kind
 import (
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -29,9 +30,10 @@ func TestLook(t *testing.T) {
 		reason  string
 	}{
 		"absent":      {nothing(), cluster.Absent, "it does not exist"},
+		"volumes":     {append([]clustertest.Answer{{To: "volume ls", Out: fixture(t, "volumes.json")}}, nothing()...), cluster.HalfMade, "only volumes"},
 		"ready":       {append(exists("running", "meshfed-lab", port), recorded(t, west(), admin)), cluster.Ready, ""},
 		"no record":   {append(exists("running", "meshfed-lab", port), clustertest.Answer{To: script}), cluster.HalfMade, "making it was interrupted"},
-		"dead":        {append(exists("running", "meshfed-lab", port), clustertest.Answer{To: script, Fails: "cannot exec in a stopped container"}), cluster.HalfMade, "is dead"},
+		"dead":        {append(exists("running", "meshfed-lab", 1), clustertest.Answer{To: script, Fails: "cannot exec in a stopped container"}), cluster.HalfMade, "is dead"},
 		"stopping":    {exists("stopping", "meshfed-lab", port), cluster.HalfMade, "container lab-west-control-plane is stopping"},
 		"never ran":   {exists("created", "meshfed-lab", 0), cluster.HalfMade, "is created"},
 		"stopped":     {exists("exited", "meshfed-lab", port), cluster.Stopped, "is exited"},
@@ -52,6 +54,21 @@ func TestLook(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An engine that can start nothing in a container is no reason to remove a cluster whose API
+// still listens.
+func TestALivingClusterIsNotTakenForDead(t *testing.T) {
+	t.Parallel()
+	port, _ := apiServer(t, http.StatusOK)
+	p, e, _ := fakeProvider(t, "ok", append(exists("running", "meshfed-lab", port),
+		clustertest.Answer{To: "exec lab-west-control-plane sh -c", Fails: "fork/exec: resource temporarily unavailable"})...)
+	if err := p.Ensure(t.Context(), west()); err == nil || !strings.Contains(err.Error(), "temporarily unavailable") {
+		t.Errorf("%v", err)
+	}
+	if calls := e.Calls("rm"); len(calls) > 0 {
+		t.Errorf("removed: %q", calls)
 	}
 }
 
@@ -176,8 +193,14 @@ func TestDelete(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, e, _ := fakeProvider(t, "fail", test.answers...)
+			if err := os.Mkdir(p.scratch("lab-west"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 			if err := p.Delete(t.Context(), "lab-west"); err != nil {
 				t.Fatal(err)
+			}
+			if left, _ := os.ReadDir(p.Dir); len(left) != 0 {
+				t.Errorf("files left: %v", left)
 			}
 			if got := e.Calls("rm "); len(got) != test.containers {
 				t.Errorf("containers: %q", got)

@@ -40,7 +40,8 @@ func (p *Provider) writeRecord(ctx context.Context, s cluster.Spec) error {
 }
 
 // compare lists what can not be changed in a cluster that exists. Patches are left out: what
-// they do can be changed in other ways, and often was.
+// they do can be changed in other ways, and often was. So is the image: a cluster keeps what it
+// was made from when a newer bundle is at hand.
 func compare(made, want cluster.Spec) []cluster.Difference {
 	var d []cluster.Difference
 	add := func(path, old, next string) {
@@ -48,7 +49,6 @@ func compare(made, want cluster.Spec) []cluster.Difference {
 			d = append(d, cluster.Difference{Path: path, Old: old, New: next})
 		}
 	}
-	add("image", made.Image, want.Image)
 	add("podSubnet", made.PodSubnet, want.PodSubnet)
 	add("serviceSubnet", made.ServiceSubnet, want.ServiceSubnet)
 	add("ports", ports(made), ports(want))

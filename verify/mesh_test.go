@@ -1,0 +1,281 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	networkingapi "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/kube/kubetest"
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// fakeMesh is a mesh of two clusters in memory: API objects, istiod's and Envoy's pages, and
+// probes that answer as a healthy mesh would make them.
+type fakeMesh struct {
+	mesh  Mesh
+	fakes map[string]*kubetest.Cluster
+	chain map[string]string // what each cluster's workloads serve
+}
+
+func newFakeMesh(t *testing.T) *fakeMesh {
+	t.Helper()
+	f := &fakeMesh{mesh: Mesh{Topology: testTopology(), Clients: map[string]*kube.Client{}, ProbeImage: "p", Owner: "o1"},
+		fakes: map[string]*kubetest.Cluster{}, chain: map[string]string{}}
+	root := testRoot(t)
+	for i, c := range []string{"west", "east"} {
+		f.add(t, c, []string{"east", "west"}[i], root)
+	}
+	return f
+}
+
+func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
+	t.Helper()
+	ca, err := root.NewCACerts(certs.Options{CommonName: c + ".intermediate", Organization: "usmesh", Algorithm: "ECDSA-P256", Lifetime: 1000 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	intermediate, err := ca.Intermediate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := leaf(t, intermediate, testKey(t, ca.CAKey), nil)
+	f.chain[c] = string(certs.EncodeCertificates(own, intermediate))
+	objs := []client.Object{
+		&corev1.Secret{ObjectMeta: system(topology.CACertsSecret), Data: ca.Data()},
+		running("istiod-1", map[string]string{"app": "istiod"}), running("gw-1", map[string]string{"istio": topology.EastWestSelector}),
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c, Labels: map[string]string{topology.LabelRegion: "us-" + c, topology.LabelZone: "us-" + c + "-1"}}},
+		&corev1.Service{ObjectMeta: system(topology.EastWestGateway), Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{
+			Ingress: []corev1.LoadBalancerIngress{{IP: gatewayAddress(c)}}}}},
+		&networkingv1.Gateway{ObjectMeta: system(topology.CrossNetworkGateway), Spec: networkingapi.Gateway{
+			Selector: map[string]string{"istio": topology.EastWestSelector}, Servers: []*networkingapi.Server{{
+				Port: &networkingapi.Port{Number: 15443}, Tls: &networkingapi.ServerTLSSettings{Mode: networkingapi.ServerTLSSettings_AUTO_PASSTHROUGH}}}}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: "istio-remote-secret-" + peer,
+			Labels: map[string]string{topology.LabelMultiCluster: "true"}}, Data: map[string][]byte{peer: nil}},
+	}
+	for _, ns := range []string{topology.SystemNamespace, testNamespace} {
+		objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: topology.RootCertConfigMap},
+			Data: map[string]string{"root-cert.pem": string(ca.RootCert)}})
+	}
+	k := kubetest.New(t, c, objs...)
+	handlers := map[string]http.Handler{
+		"istio-system/istiod-1:15014": text(fmt.Sprintf(`[{"id":%q,"syncStatus":"synced"},{"id":%q,"syncStatus":"synced"}]`, c, peer)),
+		"istio-system/gw-1:15000":     gatewayPages(c),
+	}
+	for _, r := range []role{roleCaller, roleStranger, roleEcho, roleOutsider} {
+		handlers[fmt.Sprintf("%s/%s:15000", testNamespace, r)] = proxyPages(f.mesh.Topology, c, peer)
+		handlers[fmt.Sprintf("%s/%s:8090", testNamespace, r)] = f.admin(c, r)
+	}
+	k.Forwards(t, handlers)
+	f.fakes[c], f.mesh.Clients[c] = k, k.Client
+	go kubelet(t.Context(), k, c)
+}
+
+func text(s string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(s)) })
+}
+
+func podAddress(cluster string, r role) string {
+	return map[string]string{"west": "10.10.0.", "east": "10.20.0."}[cluster] + map[role]string{roleCaller: "1", roleStranger: "2", roleEcho: "3", roleOutsider: "4"}[r]
+}
+
+// kubelet makes pods ready as they come.
+func kubelet(ctx context.Context, c *kubetest.Cluster, cluster string) {
+	for ; ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
+		var pods corev1.PodList
+		if c.List(ctx, &pods, client.InNamespace(testNamespace)) != nil {
+			continue
+		}
+		for _, pod := range pods.Items {
+			if pod.Status.PodIP != "" {
+				continue
+			}
+			r := role(pod.Labels[labelRole])
+			pod.UID = types.UID(cluster + "-" + string(r))
+			if r != roleOutsider {
+				pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+			}
+			if err := c.Update(ctx, &pod); err != nil {
+				continue // a newer one comes with the next round
+			}
+			pod.Status = running("", nil).Status
+			pod.Status.PodIP = podAddress(cluster, r)
+			_ = c.Status().Update(ctx, &pod)
+		}
+	}
+}
+
+// clustersPage is Envoy's page of clusters with the given endpoints.
+func clustersPage(clusters map[string][]Endpoint) string {
+	var all []string
+	for _, name := range sortedKeys(clusters) {
+		var hosts []string
+		for _, e := range clusters[name] {
+			hosts = append(hosts, fmt.Sprintf(`{"address":{"socket_address":{"address":%q,"port_value":%d}},"health_status":{"eds_health_status":"HEALTHY"},"weight":%d,"priority":%d}`,
+				e.Address, e.Port, e.Weight, e.Priority))
+		}
+		all = append(all, fmt.Sprintf(`{"name":%q,"host_statuses":[%s]}`, name, strings.Join(hosts, ",")))
+	}
+	return `{"cluster_statuses":[` + strings.Join(all, ",") + `]}`
+}
+
+func gatewayPages(c string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/listeners" {
+			_, _ = w.Write([]byte(`{"listener_statuses":[{"local_address":{"socket_address":{"port_value":15443}}}]}`))
+			return
+		}
+		_, _ = w.Write([]byte(clustersPage(map[string][]Endpoint{sni(8080, host(testNamespace, serviceEven)): {{Address: podAddress(c, roleEcho), Port: 8080, Weight: 1}}})))
+	})
+}
+
+// proxyPages are what the Envoys of one cluster know: own pods, and the peer's gateway.
+func proxyPages(t *topology.Topology, c, peer string) http.Handler {
+	clusters := map[string][]Endpoint{}
+	for _, s := range services(t, t.Names(), Suites()) {
+		var all []Endpoint
+		for _, r := range s.Backends[c] {
+			all = append(all, Endpoint{Address: podAddress(c, r), Port: 8080, Weight: 1})
+		}
+		if n := len(s.Backends[peer]); n > 0 {
+			e := Endpoint{Address: gatewayAddress(peer), Port: 15443, Weight: n}
+			if s.Policy.Locality {
+				e.Priority = 1
+			}
+			all = append(all, e)
+		}
+		clusters[outbound(8080, host(testNamespace, s.Name))] = all
+	}
+	return text(clustersPage(clusters))
+}
+
+// admin answers for one probe as a healthy mesh would let it see things.
+func (f *fakeMesh) admin(c string, r role) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/tls" {
+			var q probe.TLSRequest
+			_ = json.NewDecoder(req.Body).Decode(&q)
+			_ = json.NewEncoder(w).Encode(probe.TLSReport{Chain: f.chain[strings.Split(strings.SplitAfter(q.SNI, "echo-")[1], ".")[0]], Error: probe.ErrTLSAlert})
+			return
+		}
+		var q probe.RunRequest
+		_ = json.NewDecoder(req.Body).Decode(&q)
+		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: outcomes(c, r, q)})
+	})
+}
+
+func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
+	u, err := url.Parse(q.URL)
+	if err != nil {
+		return nil
+	}
+	by := func(cluster string, n int) probe.Outcome {
+		return probe.Outcome{Pod: "echo", UID: cluster + "-echo", Status: 200, Count: n}
+	}
+	service := strings.Split(or(q.Host, u.Hostname()), ".")[0]
+	other := map[string]string{"west": "east", "east": "west"}[c]
+	switch {
+	case r == roleOutsider && u.Port() == "8080":
+		return []probe.Outcome{{Error: probe.ErrReset, Count: q.Count}}
+	case r == roleOutsider && u.Port() == "8081":
+		return []probe.Outcome{by(c, q.Count)}
+	case r == roleStranger, u.Path == pathIngress && r == roleCaller:
+		return []probe.Outcome{{Status: 403, Detail: "RBAC: access denied", Count: q.Count}}
+	case strings.HasPrefix(service, "echo-"):
+		return []probe.Outcome{by(strings.TrimPrefix(service, "echo-"), q.Count)}
+	case service == serviceLocal:
+		return []probe.Outcome{by(c, q.Count)}
+	case service == serviceHeavy(c):
+		return []probe.Outcome{by(c, q.Count*3/4), by(other, q.Count/4)}
+	case service == serviceHeavy(other):
+		return []probe.Outcome{by(c, q.Count/4), by(other, q.Count*3/4)}
+	}
+	return []probe.Outcome{by(c, q.Count/2), by(other, q.Count/2)}
+}
+
+func failures(r *Report) map[string]bool {
+	codes := map[string]bool{}
+	for _, c := range r.Checks {
+		if c.Status == Fail {
+			codes[c.Suite+" "+c.Code] = true
+		}
+	}
+	return codes
+}
+
+func TestAWholeRunOverAHealthyMesh(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	r, err := Run(t.Context(), f.mesh, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Checks {
+		if c.Status != Pass {
+			t.Errorf("%s: %s", c.Status, c.line())
+		}
+	}
+	if r.ExitCode() != ExitPass || r.Summary[Pass] < 60 {
+		t.Errorf("exit code %d, %v", r.ExitCode(), r.Summary)
+	}
+	for name, k := range f.fakes {
+		if exists(t, k) {
+			t.Errorf("the namespace stayed in %s", name)
+		}
+	}
+}
+
+func TestBrokenMeshesFailWithTheRightCode(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		breakIt func(t *testing.T, f *fakeMesh)
+		suites  []string
+		want    string
+	}{
+		"remote secret removed": {func(t *testing.T, f *fakeMesh) {
+			remove(t, f.fakes["west"], &corev1.Secret{ObjectMeta: system("istio-remote-secret-east")})
+		}, []string{SuiteDiscovery}, "discovery FED001"},
+		"gateway scaled to zero": {func(t *testing.T, f *fakeMesh) { remove(t, f.fakes["east"], running("gw-1", nil)) }, []string{SuiteDiscovery}, "discovery NET008"},
+		"Gateway removed": {func(t *testing.T, f *fakeMesh) {
+			remove(t, f.fakes["east"], &networkingv1.Gateway{ObjectMeta: system(topology.CrossNetworkGateway)})
+		}, []string{SuiteDiscovery}, "discovery NET005"},
+		"another root": {func(t *testing.T, f *fakeMesh) { f.add(t, "east", "west", testRoot(t)) }, []string{SuiteTrust}, "trust TRU001"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeMesh(t)
+			tc.breakIt(t, f)
+			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.ExitCode() != ExitFail || !failures(r)[tc.want] {
+				t.Errorf("exit code %d, failures %v, want %q", r.ExitCode(), failures(r), tc.want)
+			}
+		})
+	}
+}
+
+func remove(t *testing.T, c *kubetest.Cluster, obj client.Object) {
+	t.Helper()
+	if err := c.Delete(t.Context(), obj); err != nil {
+		t.Fatal(err)
+	}
+}
