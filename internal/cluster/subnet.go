@@ -17,6 +17,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/meshfed/meshfed/internal/diag"
 )
 
 // preferred lists the pools that a subnet is taken from, in order. They stay clear of what
@@ -77,6 +79,32 @@ func usedPrefixes(ctx context.Context, e Engine) ([]netip.Prefix, error) {
 		}
 	}
 	return used, nil
+}
+
+// SubnetsFree refuses pod or service subnets that contain, or equal, something that this host
+// reaches otherwise: an interface, a route or another container network. The nodes would reach
+// their own pods instead. A wider route, such as that of a VPN, is no obstacle: the narrower one
+// wins inside the nodes. The network named own is left out. It looks once and changes nothing.
+func SubnetsFree(ctx context.Context, e Engine, own string, subnets []netip.Prefix) error {
+	used, err := usedPrefixes(ctx, e)
+	if err != nil {
+		return err
+	}
+	mine, err := InspectNetwork(ctx, e, own)
+	if err != nil && !errors.Is(err, ErrNoNetwork) {
+		return err
+	}
+	var taken []error
+	for _, subnet := range subnets {
+		for _, u := range used {
+			if u != mine.Subnet && subnet.Overlaps(u) && u.Bits() >= subnet.Bits() {
+				taken = append(taken, diag.Hint(fmt.Errorf("subnet %s of the topology overlaps %s, which this host already uses", subnet, u),
+					"choose another podSubnet or serviceSubnet; `ip route` and `podman network ls` show what is in use"))
+				break
+			}
+		}
+	}
+	return errors.Join(taken...)
 }
 
 // hostPrefixes lists the IPv4 prefixes that the host has addresses in or routes to, default

@@ -47,6 +47,13 @@ func (m *Mesh) host() graph.Step {
 				if err := cluster.PortsFree(ports); err != nil {
 					return graph.Change{}, err
 				}
+				subnets, err := m.clusterSubnets()
+				if err != nil {
+					return graph.Change{}, err
+				}
+				if err := cluster.SubnetsFree(ctx, m.Engine, m.Topology.NetworkName(), subnets); err != nil {
+					return graph.Change{}, err
+				}
 			}
 			return graph.Change{Action: graph.None}, nil
 		},
@@ -72,13 +79,17 @@ type root struct{ m *Mesh }
 
 func (r root) Look(context.Context) (graph.Change, error) {
 	_, err := r.m.store().Load()
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return graph.Change{Action: graph.Create, Reason: "there is none in " + r.m.State.PKI()}, nil
+	case errors.Is(err, certs.ErrHalf) && !r.m.hasRootCertificate():
+		// The key is written first: without its certificate it has signed nothing.
+		return graph.Change{Action: graph.Replace, Reason: "making it was interrupted: it has a key and no certificate"}, nil
 	}
 	return graph.Change{Action: graph.None}, err
 }
 
-func (r root) Do(ctx context.Context, _ graph.Change) error {
+func (r root) Do(ctx context.Context, change graph.Change) error {
 	// All clusters, also those that --clusters leaves out: they are one mesh.
 	live, err := r.m.live(ctx, r.m.Topology.Names())
 	if err != nil {
@@ -102,6 +113,11 @@ func (r root) Do(ctx context.Context, _ graph.Change) error {
 	})
 	if err != nil {
 		return err
+	}
+	if change.Action == graph.Replace {
+		if err := r.m.store().Delete(); err != nil {
+			return err
+		}
 	}
 	return r.m.store().Create(made)
 }

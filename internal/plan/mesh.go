@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
@@ -38,6 +39,9 @@ type Mesh struct {
 	Owner string
 	// Clusters limits the work to these; empty means all.
 	Clusters []string
+
+	// recorded is what the clusters that exist say of their images; nil when none does.
+	recorded *install.Settings
 
 	mu      sync.Mutex
 	clients map[string]*kube.Client

@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
@@ -26,6 +28,7 @@ type record struct {
 	topology, owner string
 	substitutions   []string
 	probe           string
+	settings        install.Settings
 }
 
 // ownership writes the record.
@@ -34,7 +37,7 @@ type ownership struct{ m *Mesh }
 // wanted keeps what the record already says of images: a cluster has those of the bundle that
 // it was made from, whatever bundle is at hand now.
 func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, error) {
-	images := record{substitutions: o.m.Substitutions()}
+	images := record{substitutions: o.m.Substitutions(), settings: o.m.install().Settings}
 	switch {
 	case found != nil && found.probe != "":
 		images = *found
@@ -53,7 +56,7 @@ func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, err
 		Data: map[string]string{
 			"topology": o.m.Topology.Metadata.Name, "owner": o.m.Owner,
 			"mesh": o.m.Topology.Spec.Mesh.ID, "substitutions": string(substitutions),
-			"probeImage": images.probe,
+			"probeImage": images.probe, "upstreamEnvoy": strconv.FormatBool(images.settings.UpstreamEnvoy),
 		},
 	}, nil
 }
@@ -98,12 +101,27 @@ func readRecord(ctx context.Context, c *kube.Client) (*record, error) {
 		return nil, c.Explain(err, "reading whose cluster it is")
 	}
 	r := &record{topology: found.Data["topology"], owner: found.Data["owner"], probe: found.Data["probeImage"]}
+	r.settings.UpstreamEnvoy = found.Data["upstreamEnvoy"] == "true"
 	if text := found.Data["substitutions"]; text != "" {
 		if err := json.Unmarshal([]byte(text), &r.substitutions); err != nil {
 			return nil, diag.Op(errors.New("its list of substitutions is no JSON list"), c.Cluster, "reading "+topology.OwnerConfigMap)
 		}
 	}
 	return r, nil
+}
+
+// RecoverSettings makes steps follow what the clusters that exist were made from, whatever
+// bundle is at hand now, and returns when one of them has said it. It changes nothing there.
+func (m *Mesh) RecoverSettings(ctx context.Context) {
+	live, _ := m.Live(ctx) // a cluster that does not answer is its own step's business
+	for _, name := range m.Selected() {
+		if c, ok := live[name]; ok {
+			if r, err := readRecord(ctx, c); err == nil && r != nil && r.probe != "" {
+				m.recorded = &r.settings
+				return
+			}
+		}
+	}
 }
 
 // substituted says what of the live mesh is not what a release would use: from the clusters'

@@ -19,7 +19,10 @@ import (
 // install is what all parts of package install know.
 func (m *Mesh) install() install.Mesh {
 	in := install.Mesh{Topology: m.Topology, Owner: m.Owner}
-	if m.Bundle != nil {
+	switch {
+	case m.recorded != nil:
+		in.Settings = *m.recorded
+	case m.Bundle != nil:
 		in.Settings.UpstreamEnvoy = m.Bundle.Settings.UpstreamEnvoy
 	}
 	return in
@@ -65,6 +68,20 @@ func (l metalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 		return err
 	}
 	return part.Do(ctx, c, change)
+}
+
+// prune removes credentials of ours for clusters that are no peers any more. It goes by the
+// whole file, not by --clusters.
+func (m *Mesh) prune(name string) part {
+	var readers []string
+	for _, other := range m.Topology.Names() {
+		if contains(m.Topology.Peers(other), name) {
+			readers = append(readers, other)
+		}
+	}
+	return between{func(c *kube.Client) work {
+		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: readers, Labels: m.Labels()}
+	}}
 }
 
 // remoteSecret is the credential by which the first cluster of a pair reads the second.

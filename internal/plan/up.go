@@ -33,6 +33,7 @@ func Up(m *Mesh) []graph.Step {
 		on("owner", "ownership", seconds(30), 0, ownership{m}, at("cluster"))
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, at("owner"))
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, at("owner"))
+		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
 		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
 		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
 		on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, at("cacerts"))

@@ -65,6 +65,9 @@ func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
 	return clientcmd.Write(*joined)
 }
 
+// hasRootCertificate says whether the root's certificate is kept, with or without its key.
+func (m *Mesh) hasRootCertificate() bool { return hasFile(filepath.Join(m.State.PKI(), "root.pem")) }
+
 // HasRoot says whether a root key is kept.
 func (m *Mesh) HasRoot() bool { return hasFile(filepath.Join(m.State.PKI(), "root.key")) }
 

@@ -46,7 +46,7 @@ func startBystander(t *testing.T, m *mesh) bystander {
 	}
 	b := bystander{name: "mfe2e-bystander", kind: filepath.Join(dir, "kind"), kubeconfig: filepath.Join(dir, "kubeconfig")}
 	b.env = append(os.Environ(), "KIND_EXPERIMENTAL_PROVIDER=podman", "KIND_EXPERIMENTAL_PODMAN_NETWORK=mfe2e-bystander-net",
-		"CONTAINERS_CONF="+filepath.Join(m.state, "containers.conf"))
+		"CONTAINERS_CONF="+filepath.Join(m.state, m.name, "containers.conf"))
 	if out, err := exec.Command("go", "build", "-o", b.kind, "sigs.k8s.io/kind").CombinedOutput(); err != nil {
 		t.Fatalf("building kind: %v\n%s", err, out)
 	}

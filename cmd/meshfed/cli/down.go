@@ -46,22 +46,29 @@ func (a *app) down() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			view, end := a.view(steps)
-			result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: view})
+			folder, err := m.State.NewRun("down")
+			if err != nil {
+				return err
+			}
+			defer closeRun(folder)
+			logChildren(m, folder)
+			observe, end := a.watch(folder, steps)
+			result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 			end()
 			if err := result.Err(); err != nil {
-				return diag.Hint(err, "`meshfed down` goes on from here")
+				return diag.Hint(err, fmt.Sprintf("`%s` goes on from here", a.command("down")))
 			}
 			left, err := m.Leftovers(ctx)
 			if err != nil {
 				return err
 			}
 			if len(left) > 0 {
-				return diag.Hint(fmt.Errorf("left behind: %v", left), "`meshfed down` again, and report it if they stay")
+				return diag.Hint(fmt.Errorf("left behind: %v", left), fmt.Sprintf("`%s` again, and report it if they stay", a.command("down")))
 			}
 			if err := m.RemoveState(deleteCerts); err != nil {
 				return err
 			}
+			a.log = "" // it went with the state
 			return a.printDown(m, result, deleteCerts)
 		},
 	}
@@ -100,7 +107,7 @@ func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) err
 	}
 	if m.HasRoot() && !deleteCerts {
 		block.Facts = [][2]string{{"root key kept", m.State.PKI()}}
-		block.Next = [][2]string{{"meshfed down -f " + a.file + " --delete-certs", "remove the root key too"}}
+		block.Next = [][2]string{{a.command("down", "--delete-certs"), "remove the root key too"}}
 	}
 	return ui.WriteBlock(ui.Detect(a.Out, getenv), block)
 }

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/meshfed/meshfed/internal/cluster/kind"
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/internal/ui"
 )
@@ -22,6 +25,14 @@ func (a *app) watch(folder *state.RunFolder, steps []graph.Step) (observe func(g
 		view(e)
 		record(folder, e)
 	}, end
+}
+
+// logChildren sends what kind and kubeadm say to the run's log.
+func logChildren(m *plan.Mesh, folder *state.RunFolder) {
+	if p, ok := m.Provider.(*kind.Provider); ok {
+		// A log that can not be written must not stop the work.
+		p.Log = func(line string) { _, _ = fmt.Fprintln(folder.Log(), line) }
+	}
 }
 
 // view is what the user sees while steps run.
@@ -52,6 +63,10 @@ func record(folder *state.RunFolder, e graph.Event) {
 	}
 	if e.Err != nil {
 		line += " | " + e.Err.Error()
+	}
+	var failed *run.Error
+	if errors.As(e.Err, &failed) {
+		line += "\n" + failed.Output
 	}
 	_, werr := fmt.Fprintln(folder.Log(), line)
 	werr = errors.Join(werr, folder.Event(e))

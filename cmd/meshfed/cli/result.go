@@ -69,7 +69,7 @@ func (a *app) verifyAfterUp(ctx context.Context, m *plan.Mesh, folder *state.Run
 
 // closing is the block after a verified `up`.
 func (a *app) closing(ctx context.Context, m *plan.Mesh, report *verify.Report, made, proved time.Duration) error {
-	block := ui.Block{Mark: ui.Pass, Next: a.next(m)}
+	block := ui.Block{Mark: ui.Pass, Next: a.next()}
 	block.Title = m.Topology.Metadata.Name + " is up (" + ui.Duration(made) + ") and proven (" + ui.Duration(proved) + ")"
 	if report.ExitCode() != 0 {
 		block.Mark, block.Title = ui.Fail, m.Topology.Metadata.Name+" is up ("+ui.Duration(made)+") but not proven: see the checks above"

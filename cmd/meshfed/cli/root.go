@@ -23,6 +23,9 @@ import (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// Program is how the program was called, for commands that are printed to be copied;
+	// empty means meshfed.
+	Program string
 }
 
 // app is what the flags of one invocation say.

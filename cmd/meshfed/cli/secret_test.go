@@ -80,10 +80,10 @@ func TestPlantedSecrets(t *testing.T) {
 		tell("up", "-f", path)
 		tell("status", "-f", path)
 		h.fails("network-inspect", "Error: no such network")
-		h.fails("network-ls", "Error: "+secret) // met in a step, so that it goes to log and events too
+		h.fails("network-create", "Error: "+secret) // met in a step, so that it goes to log and events too
 		tell("up", "-f", path)
 		tell("up", "-f", path, "-v")
-		h.answer("network-ls", "")
+		h.answer("network-create", "")
 	}
 	if shown.Len() < 10000 {
 		t.Fatalf("only %d bytes were shown: the test looks at nothing", shown.Len())

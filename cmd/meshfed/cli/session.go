@@ -70,7 +70,7 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	if !m.Facts.Root {
 		return nil, diag.Hint(errors.New("clusters belong to root in this release"), "run the same command with sudo")
 	}
-	m.Engine = cluster.Podman{}
+	m.Engine = engine(dir)
 	if _, err := m.RecoverOwner(ctx, false); err != nil {
 		return nil, err
 	}
@@ -78,12 +78,21 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	return m, nil
 }
 
+// engine drives the engine as an earlier `up` has prepared it, or as the host has it.
+func engine(dir state.Dir) cluster.Engine {
+	config := filepath.Join(dir.Path, "containers.conf")
+	if _, err := os.Stat(config); err != nil || os.Getenv("CONTAINERS_CONF") != "" {
+		return cluster.Podman{}
+	}
+	return cluster.Podman{Config: config}
+}
+
 // settle makes the host ready for clusters to be made or removed, says once what it adjusts,
 // and gives the topology an owner id. Call it with the lock held, when nothing is to be
 // refused any more.
 func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	var err error
-	if m.Engine, err = cluster.Prepare(ctx, m.Facts, filepath.Dir(m.State.Path)); err != nil {
+	if m.Engine, err = cluster.Prepare(ctx, m.Facts, m.State.Path); err != nil {
 		return err
 	}
 	if owner && !a.quiet {
@@ -105,6 +114,9 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	return nil
 }
 
+// errNoBundle means that nothing is where a bundle is looked for.
+var errNoBundle = errors.New("there is no image bundle")
+
 // openBundle finds the image bundle that clusters are made from. It is needed only while a
 // cluster or its node image is missing.
 func (a *app) openBundle(m *plan.Mesh, dir string) error {
@@ -113,7 +125,7 @@ func (a *app) openBundle(m *plan.Mesh, dir string) error {
 	}
 	b, err := bundle.Open(dir)
 	if _, serr := os.Stat(filepath.Join(dir, "bundle.json")); err != nil && errors.Is(serr, fs.ErrNotExist) {
-		return diag.Hint(fmt.Errorf("there is no image bundle in %s, and pulling from a registry is not built yet", dir),
+		return diag.Hint(fmt.Errorf("%w in %s, and pulling from a registry is not built yet", errNoBundle, dir),
 			"`meshfed bundle build` makes one from source (about 20 minutes the first time), or name one with --bundle DIR")
 	}
 	m.Bundle = b

@@ -88,7 +88,7 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 		fmt.Fprintln(a.Out, "\nsubstitution:", sub)
 	}
 	if last := lastVerify(m); last.StartedAt.IsZero() {
-		fmt.Fprintln(a.Out, "\nnever verified: meshfed verify -f", a.file)
+		fmt.Fprintln(a.Out, "\nnever verified:", a.command("verify"))
 	} else {
 		fmt.Fprintf(a.Out, "\nlast verified %s: %d passed, %d failed, %d inconclusive\n",
 			last.StartedAt.Local().Format(time.DateTime), last.Summary.Pass, last.Summary.Fail, last.Summary.Inconclusive)

@@ -5,7 +5,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,16 +63,19 @@ func (a *app) runUp(ctx context.Context, m *plan.Mesh, verifyMode string) error 
 		return err
 	}
 	defer closeRun(folder)
+	logChildren(m, folder)
+	m.RecoverSettings(ctx)
 	steps := plan.Up(m)
 	observe, done := a.watch(folder, steps)
 	result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 	done()
 	if err := result.Err(); err != nil {
-		m.CollectLogs(ctx, folder.Path, result)
-		if ctx.Err() != nil {
-			return diag.WithExit(diag.Hint(err, "`meshfed up` goes on from here, `meshfed down` removes what is there"), diag.ExitInterrupted)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return diag.WithExit(diag.Hint(err, fmt.Sprintf("`%s` goes on from here, `%s` removes what is there", a.command("up"), a.command("down"))), diag.ExitInterrupted)
 		}
-		return diag.Hint(err, "what exists stays; after mending it `meshfed up` goes on from here")
+		// The logs are most wanted when the time is over; they have a minute of their own.
+		m.CollectLogs(context.WithoutCancel(ctx), folder.Path, result)
+		return diag.Hint(err, fmt.Sprintf("what exists stays; after mending it `%s` goes on from here", a.command("up")))
 	}
 	if !a.wantsVerify(m, verifyMode, result.Changed()) {
 		return a.printUpQuiet(m, result)
@@ -106,16 +111,44 @@ func (a *app) printUpQuiet(m *plan.Mesh, result graph.Result) error {
 			title += ", last proven " + last.StartedAt.Local().Format(time.DateTime)
 		}
 	}
-	return ui.WriteBlock(ui.Detect(a.Out, getenv), ui.Block{Mark: ui.Pass, Title: title, Next: a.next(m)})
+	return ui.WriteBlock(ui.Detect(a.Out, getenv), ui.Block{Mark: ui.Pass, Title: title, Next: a.next()})
 }
 
 // next are the commands that people want after `up`.
-func (a *app) next(m *plan.Mesh) [][2]string {
-	file := " -f " + a.file
+func (a *app) next() [][2]string {
 	return [][2]string{
-		{"meshfed status" + file, "clusters, gateways, credentials"},
-		{"meshfed verify" + file, "the proof again"},
-		{"eval \"$(meshfed env" + file + ")\"", "KUBECONFIG for kubectl and istioctl"},
-		{"meshfed down" + file, "remove it all"},
+		{a.command("status"), "clusters, gateways, credentials"},
+		{a.command("verify"), "the proof again"},
+		{`eval "$(` + a.command("env") + `)"`, "KUBECONFIG for kubectl and istioctl"},
+		{a.command("down"), "remove it all"},
 	}
+}
+
+// command is a command line for the same topology, to be copied as it is.
+func (a *app) command(verb string, flags ...string) string {
+	program := a.Program
+	if program == "" {
+		program = "meshfed"
+	}
+	words := []string{program, verb, "-f", a.file}
+	for _, set := range a.set {
+		words = append(words, "--set", set)
+	}
+	if a.stateDir != "" {
+		words = append(words, "--state-dir", a.stateDir)
+	}
+	words = append(words, flags...)
+	for i := range words {
+		words[i] = shellWord(words[i])
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,@%+"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -23,6 +23,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"stauts", `unknown command "stauts"`, "meshfed status"},
 		{"help nosuch", `unknown command "nosuch"`, "meshfed help"},
 		{"help up nosuch", `unknown command "up nosuch"`, "meshfed help"},
+		{"completion bash x", `unknown command "x"`, ""},
 		{"up --nosuch", "unknown flag: --nosuch", "meshfed up --help"},
 		{"up -z", "unknown shorthand flag", "meshfed up --help"},
 		{"up --plan x", "unknown flag: --plan", "meshfed up --help"},
