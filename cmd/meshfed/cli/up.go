@@ -15,6 +15,7 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/ui"
 )
 
@@ -132,7 +133,7 @@ func (a *app) command(verb string, flags ...string) string {
 	}
 	words := []string{program, verb, "-f", a.file}
 	for _, set := range a.set {
-		words = append(words, "--set", set)
+		words = append(words, "--set", run.Redact(set)) // a command to copy, not a place for keys
 	}
 	if a.stateDir != "" {
 		words = append(words, "--state-dir", a.stateDir)
