@@ -9,7 +9,11 @@ set -euo pipefail
 missing=()
 have() { command -v "$1" > /dev/null 2>&1; }
 
-have podman || missing+=(podman netavark aardvark-dns)
+have podman || missing+=(podman)
+# Only recommended by Debian's podman, and without them it makes no networks and no names.
+for part in netavark aardvark-dns; do
+  [ -x "/usr/lib/podman/$part" ] || [ -x "/usr/libexec/podman/$part" ] || missing+=("$part")
+done
 have runc || missing+=(runc)
 have mmdebstrap || missing+=(mmdebstrap)
 have iptables || missing+=(iptables)

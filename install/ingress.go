@@ -11,13 +11,6 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// The node ports of an ingress gateway whose host ports are published; they are the same
-// in every cluster, since a cluster has one ingress gateway.
-const (
-	IngressHTTPNodePort  = 32080
-	IngressHTTPSNodePort = 32443
-)
-
 // IngressPorts are the host ports that a kind cluster publishes for its ingress gateway,
 // and the node ports behind them. It is pure.
 func IngressPorts(cluster *topology.Cluster) []topology.Port {
@@ -26,10 +19,10 @@ func IngressPorts(cluster *topology.Cluster) []topology.Port {
 	}
 	var ports []topology.Port
 	if host := cluster.Ingress.HostPorts.HTTP; host != 0 {
-		ports = append(ports, topology.Port{Host: host, Node: IngressHTTPNodePort})
+		ports = append(ports, topology.Port{Host: host, Node: topology.IngressHTTPNodePort})
 	}
 	if host := cluster.Ingress.HostPorts.HTTPS; host != 0 {
-		ports = append(ports, topology.Port{Host: host, Node: IngressHTTPSNodePort})
+		ports = append(ports, topology.Port{Host: host, Node: topology.IngressHTTPSNodePort})
 	}
 	return ports
 }
@@ -43,9 +36,9 @@ func (i IngressGateway) Values(cluster *topology.Cluster) map[string]any {
 	var http, https int
 	for _, p := range IngressPorts(cluster) {
 		switch p.Node {
-		case IngressHTTPNodePort:
+		case topology.IngressHTTPNodePort:
 			http = p.Node
-		case IngressHTTPSNodePort:
+		case topology.IngressHTTPSNodePort:
 			https = p.Node
 		}
 	}

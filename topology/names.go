@@ -61,6 +61,13 @@ const (
 	PortStatus = 15021
 )
 
+// The node ports of an ingress gateway whose host ports are published; they are the same in
+// every cluster, since a cluster has one ingress gateway.
+const (
+	IngressHTTPNodePort  = 32080
+	IngressHTTPSNodePort = 32443
+)
+
 // Names that come from Kubernetes.
 const (
 	// LabelRegion is a node's region.

@@ -130,21 +130,23 @@ func (c *collector) ports(t *Topology) {
 	for i := range t.Spec.Clusters {
 		cluster := &t.Spec.Clusters[i]
 		at := fmt.Sprintf("spec.clusters[%d]", i)
+		node := map[int]string{}
 		if in := cluster.Ingress; in != nil {
 			if in.HostPorts == (HostPorts{}) {
 				c.add(at+".ingress.hostPorts", "no port is left to allocate", "write http: with a free port")
 			}
 			if in.HostPorts.HTTP != 0 {
 				publish(at+".ingress.hostPorts.http", in.HostPorts.HTTP)
+				node[IngressHTTPNodePort] = at + ".ingress.hostPorts.http"
 			}
 			if in.HostPorts.HTTPS != 0 {
 				publish(at+".ingress.hostPorts.https", in.HostPorts.HTTPS)
+				node[IngressHTTPSNodePort] = at + ".ingress.hostPorts.https"
 			}
 		}
 		if cluster.Provider.Kind == nil {
 			continue
 		}
-		node := map[int]string{}
 		for j, p := range cluster.Provider.Kind.Ports {
 			path := fmt.Sprintf("%s.provider.kind.ports[%d]", at, j)
 			publish(path+".host", p.Host)

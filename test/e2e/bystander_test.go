@@ -45,8 +45,15 @@ func startBystander(t *testing.T, m *mesh) bystander {
 		t.Fatal(err)
 	}
 	b := bystander{name: "mfe2e-bystander", kind: filepath.Join(dir, "kind"), kubeconfig: filepath.Join(dir, "kubeconfig")}
-	b.env = append(os.Environ(), "KIND_EXPERIMENTAL_PROVIDER=podman", "KIND_EXPERIMENTAL_PODMAN_NETWORK=mfe2e-bystander-net",
-		"CONTAINERS_CONF="+filepath.Join(m.state, m.name, "containers.conf"))
+	b.env = append(os.Environ(), "KIND_EXPERIMENTAL_PROVIDER=podman", "KIND_EXPERIMENTAL_PODMAN_NETWORK=mfe2e-bystander-net")
+	// What the host needs is written by the program; the neighbour keeps a copy, for ours goes.
+	if conf, err := os.ReadFile(filepath.Join(m.state, m.name, "containers.conf")); err == nil {
+		own := filepath.Join(dir, "containers.conf")
+		if err := os.WriteFile(own, conf, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.env = append(b.env, "CONTAINERS_CONF="+own)
+	}
 	if out, err := exec.Command("go", "build", "-o", b.kind, "sigs.k8s.io/kind").CombinedOutput(); err != nil {
 		t.Fatalf("building kind: %v\n%s", err, out)
 	}

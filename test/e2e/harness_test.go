@@ -55,6 +55,8 @@ type mesh struct {
 	state    string
 	secrets  []string // what must never be printed
 	captured bytes.Buffer
+	// arguments are command lines of processes that ran at the same time as the program.
+	arguments map[string]bool
 }
 
 // newMesh writes the example under another name and with other host ports, so that a demo
@@ -69,7 +71,7 @@ func newMesh(t *testing.T, name string) *mesh {
 		t.Fatal(err)
 	}
 	text := strings.NewReplacer("name: usmesh", "name: "+name, "30000", "31700", "30001", "31701").Replace(string(example))
-	m := &mesh{t: t, name: name, file: filepath.Join(t.TempDir(), "topology.yaml"), state: filepath.Join(t.TempDir(), "state")}
+	m := &mesh{t: t, name: name, file: filepath.Join(t.TempDir(), "topology.yaml"), state: filepath.Join(t.TempDir(), "state"), arguments: map[string]bool{}}
 	if err := os.WriteFile(m.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +113,10 @@ func (m *mesh) finish(cmd *exec.Cmd) result {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout = io.MultiWriter(&stdout, &m.captured)
 	cmd.Stderr = io.MultiWriter(&stderr, &m.captured)
+	stop := m.watchArguments()
 	start := time.Now()
 	err := cmd.Run()
+	stop()
 	r := result{stdout: stdout.String(), stderr: stderr.String(), took: time.Since(start)}
 	var exit *exec.ExitError
 	switch {

@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"io/fs"
 	"os"
@@ -72,8 +73,32 @@ func (m *mesh) remember(pem []byte) {
 	m.t.Fatalf("no key was found in %d bytes", len(pem))
 }
 
-// noSecrets hunts for the remembered keys and tokens in everything that was printed, and in
-// every file but those that are there to hold them. argv is watched by argvWatch.
+// watchArguments collects the command lines of all processes of this host until it is
+// stopped, so that noSecrets can look through them.
+func (m *mesh) watchArguments() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
+			for _, file := range files {
+				if data, err := os.ReadFile(file); err == nil && len(data) > 0 {
+					m.arguments[string(data)] = true
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// noSecrets hunts for the remembered keys and tokens in everything that was printed, in the
+// command lines of all processes that were seen while the program ran, and in every file but
+// those that are there to hold them.
 func noSecrets(t *testing.T, m *mesh) {
 	found := func(where string, data []byte) {
 		for i, secret := range m.secrets {
@@ -83,6 +108,12 @@ func noSecrets(t *testing.T, m *mesh) {
 		}
 	}
 	found("the output of some command", m.captured.Bytes())
+	if len(m.arguments) == 0 {
+		t.Error("no command line was seen")
+	}
+	for arguments := range m.arguments {
+		found("the command line "+strings.ReplaceAll(arguments, "\x00", " "), []byte(arguments))
+	}
 	err := filepath.WalkDir(m.state, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
