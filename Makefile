@@ -38,6 +38,7 @@ bundle: host build ## Build the image bundle from source, unless a current one i
 .PHONY: demo
 demo: bundle ## From a topology file to a proven two-cluster mesh
 	@bin/meshfed up -f $(TOPOLOGY) --verify full
+	@echo "  make demo-down    remove it all, the root key too"
 
 .PHONY: demo-down
 demo-down: build ## Remove what `make demo` made
