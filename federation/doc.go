@@ -9,7 +9,7 @@
 // second Look says that nothing is left. Types that undo have Remove.
 //
 // It owns the shape of remote secrets (which is that of istioctl), how long their tokens
-// last, how they are revoked, and what their account may read; see
+// last and how they are revoked; what their account may read is Istio's to say, see
 // docs/adr/0004-bounded-tokens.md. It refuses server addresses that only the machine at hand
 // can reach, tokens without an end, and to print a token anywhere.
 package federation

@@ -51,7 +51,6 @@ type found struct {
 	// foreign are further keys of the Secret, each of them another cluster to istiod.
 	foreign []string
 	want    access
-	account string
 	expires string
 }
 
@@ -82,9 +81,6 @@ func (r RemoteSecret) inspect(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	var f found
-	if f.account, err = account(ctx, r.In); err != nil {
-		return found{}, err
-	}
 	ca, err := authority(ctx, r.Of)
 	if err != nil {
 		return found{}, err
@@ -94,10 +90,7 @@ func (r RemoteSecret) inspect(ctx context.Context) (found, error) {
 		return f, nil
 	}
 	f.exists = true
-	if f.fields, err = readerDiffers(ctx, r.Of, f.account, r.Labels); err != nil {
-		return found{}, err
-	}
-	f.fields = append(f.fields, r.labelsDiffer(secret)...)
+	f.fields = r.labelsDiffer(secret)
 	for _, key := range sorted(secret.Data) {
 		if key != r.Peer {
 			f.foreign = append(f.foreign, key)
@@ -120,8 +113,8 @@ func (r RemoteSecret) judge(ctx context.Context, f *found, token, recorded strin
 		f.reasons = append(f.reasons, "data."+r.Peer+" holds "+err.Error())
 		return nil
 	}
-	if want := subject(topology.SystemNamespace, f.account); c.Subject != want {
-		f.fields = append(f.fields, graph.FieldChange{Path: "token.account", Old: c.Subject, New: want})
+	if c.Subject != readerSubject {
+		f.fields = append(f.fields, graph.FieldChange{Path: "token.account", Old: c.Subject, New: readerSubject})
 		return nil
 	}
 	if reason := c.stale(r.now()); reason != "" {

@@ -44,13 +44,13 @@ func (r RemoteSecret) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ensureAccount(ctx, r.Of, f.account, r.Labels); err != nil {
+	if err := requireReader(ctx, r.Of); err != nil {
 		return err
 	}
 	f.want.Token = f.token
 	if f.token == "" {
 		graph.State(ctx, "asking %s for a token", r.Peer)
-		if f.want.Token, f.expires, err = r.grant(ctx, f.account); err != nil {
+		if f.want.Token, f.expires, err = r.grant(ctx); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,8 @@ func (r RemoteSecret) do(ctx context.Context) error {
 }
 
 // grant makes a token of Of for In, tries it, and says when it ends.
-func (r RemoteSecret) grant(ctx context.Context, account string) (token, expires string, err error) {
+func (r RemoteSecret) grant(ctx context.Context) (token, expires string, err error) {
+	const asking = "requesting a token of " + topology.ReaderServiceAccount
 	uid, err := r.bind(ctx)
 	if err != nil {
 		return "", "", err
@@ -76,22 +77,22 @@ func (r RemoteSecret) grant(ctx context.Context, account string) (token, expires
 		BoundObjectRef: &authenticationv1.BoundObjectReference{
 			APIVersion: "v1", Kind: "Secret", Name: BindingName(r.In.Cluster), UID: uid},
 	}}
-	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: topology.SystemNamespace}}
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: topology.ReaderServiceAccount, Namespace: topology.SystemNamespace}}
 	if err := r.Of.SubResource("token").Create(ctx, sa, request); err != nil {
-		return "", "", r.Of.Explain(err, "requesting a token of "+account)
+		return "", "", r.Of.Explain(err, asking)
 	}
 	c, err := parseToken(request.Status.Token)
 	if err != nil {
-		return "", "", r.Of.Explain(err, "requesting a token of "+account)
+		return "", "", r.Of.Explain(err, asking)
 	}
 	end := c.expiry()
 	if end.IsZero() {
-		return "", "", r.Of.Explain(errors.New("the granted token never expires"), "requesting a token of "+account)
+		return "", "", r.Of.Explain(errors.New("the granted token never expires"), asking)
 	}
 	if granted := end.Sub(r.now()); granted < r.Lifetime*9/10 {
 		graph.State(ctx, "%s grants %s of the %s asked for", r.Peer, round(granted), r.Lifetime)
 	}
-	if err := r.tryNew(ctx, request.Status.Token, account); err != nil {
+	if err := r.tryNew(ctx, request.Status.Token); err != nil {
 		return "", "", err
 	}
 	return request.Status.Token, end.Format(time.RFC3339), nil
@@ -99,15 +100,15 @@ func (r RemoteSecret) grant(ctx context.Context, account string) (token, expires
 
 // tryNew waits until a new token is good: an API server learns of new roles a moment after
 // they are written.
-func (r RemoteSecret) tryNew(ctx context.Context, token, account string) error {
-	err := poll.Until(ctx, poll.Options{What: r.Peer + " to take a new token of " + account, Interval: tryInterval, Deadline: tryDeadline},
+func (r RemoteSecret) tryNew(ctx context.Context, token string) error {
+	err := poll.Until(ctx, poll.Options{What: r.Peer + " to take a new token of " + topology.ReaderServiceAccount, Interval: tryInterval, Deadline: tryDeadline},
 		func(ctx context.Context) (bool, string, error) {
 			reason, err := r.try(ctx, token)
 			return err == nil && reason == "", reason, err
 		})
 	if err != nil && ctx.Err() == nil {
 		err = diag.Hint(err, "what the account may do: "+
-			r.Of.Kubectl("auth can-i --list --as "+subject(topology.SystemNamespace, account)))
+			r.Of.Kubectl("auth can-i --list --as "+readerSubject))
 	}
 	return err
 }

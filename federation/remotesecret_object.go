@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
@@ -70,6 +71,16 @@ func (r RemoteSecret) binding() *corev1.Secret {
 		},
 		Type: corev1.SecretTypeOpaque,
 	}
+}
+
+// requireReader insists that c has the account that tokens are of: Istio's charts make it.
+func requireReader(ctx context.Context, c *kube.Client) error {
+	key := client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.ReaderServiceAccount}
+	err := c.Get(ctx, key, &corev1.ServiceAccount{})
+	if kube.Absent(err) {
+		err = diag.Hint(err, fmt.Sprintf("Istio's base and istiod charts make service account %s; is Istio installed in %s?", key.Name, c.Cluster))
+	}
+	return c.Explain(err, "looking for service account "+key.Name)
 }
 
 // authority is the CA of c's API server: from the kubeconfig, and where that names none from

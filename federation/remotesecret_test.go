@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
@@ -47,6 +46,9 @@ func TestRemoteSecretIsMadeOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"istio/multiCluster": "true", "meshfed.io/owner": "o1"}, s.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	if w.account != "istio-reader-service-account" {
+		t.Errorf("the token is of %s", w.account)
 	}
 	if ref := w.asked.BoundObjectRef; ref == nil || ref.Kind != "Secret" || ref.Name != "meshfed-remote-west" {
 		t.Errorf("the token is bound to %+v", ref)
@@ -81,6 +83,12 @@ func TestRemoteSecretIsRenewed(t *testing.T) {
 		"it was revoked": {
 			spoil:  func(w *world) { w.must(w.east.Remove(context.Background(), bindingOf("west"))) },
 			reason: "east does not accept the token", grants: 2,
+		},
+		"it is of another account": {
+			spoil: func(w *world) { w.retoken(jwt("other", w.now, 720*time.Hour, 9)) },
+			fields: []graph.FieldChange{{Path: "token.account", Old: "system:serviceaccount:istio-system:other",
+				New: "system:serviceaccount:istio-system:istio-reader-service-account"}},
+			grants: 2,
 		},
 		"another address": {
 			spoil:  func(w *world) { w.step.Server = "10.0.0.9:6443" },
@@ -149,6 +157,18 @@ func (w *world) edit(change func(*corev1.Secret)) {
 	s := w.secret()
 	change(s)
 	w.must(w.west.Update(context.Background(), s))
+}
+
+// retoken puts another token into the remote secret.
+func (w *world) retoken(token string) {
+	w.t.Helper()
+	w.edit(func(s *corev1.Secret) {
+		cfg, err := clientcmd.Load(s.Data["east"])
+		w.must(err)
+		cfg.AuthInfos["east"].Token = token
+		s.Data["east"], err = clientcmd.Write(*cfg)
+		w.must(err)
+	})
 }
 
 func bindingOf(in string) *corev1.Secret {
@@ -280,34 +300,4 @@ func TestRemoveLeavesWhatIsNotOurs(t *testing.T) {
 	gone.Of = nil
 	w.must(gone.Remove(ctx))
 	w.must(w.east.Get(ctx, client.ObjectKeyFromObject(bindingOf("west")), &corev1.Secret{}))
-}
-
-func TestAccountWithoutSecretsIsUsedWhereIstiodAllowsIt(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, corev1.EnvVar{Name: federation.SecretsSwitch, Value: "false"})
-	w.settle()
-	if w.account != federation.OwnReader {
-		t.Fatalf("the token is of %s", w.account)
-	}
-	var role rbacv1.ClusterRole
-	w.must(w.east.Get(context.Background(), client.ObjectKey{Name: federation.OwnReader}, &role))
-	for _, rule := range role.Rules {
-		if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "configmaps") || slices.Contains(rule.Resources, "*") {
-			t.Errorf("rule %v gives more than it should", rule)
-		}
-		for _, verb := range rule.Verbs {
-			if !slices.Contains([]string{"get", "list", "watch"}, verb) {
-				t.Errorf("rule %v writes", rule)
-			}
-		}
-	}
-	role.Rules = append(role.Rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}})
-	w.must(w.east.Update(context.Background(), &role))
-	if got := w.look(); got.Action != graph.Update || !strings.HasPrefix(got.Fields[0].Path, "ClusterRole meshfed-remote-reader rules") {
-		t.Errorf("rights that somebody added: %+v", got)
-	}
-	w.settle()
-	if w.grants != 1 {
-		t.Errorf("%d tokens were granted", w.grants)
-	}
 }

@@ -100,7 +100,5 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Second)
 }
 
-// subject is how a token names an account of the system namespace.
-func subject(namespace, account string) string {
-	return "system:serviceaccount:" + namespace + ":" + account
-}
+// readerSubject is how a token names the account that remote secrets are of.
+const readerSubject = "system:serviceaccount:" + topology.SystemNamespace + ":" + topology.ReaderServiceAccount

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,17 +49,12 @@ type world struct {
 	account  string
 }
 
-func newWorld(t *testing.T, istiodEnv ...corev1.EnvVar) *world {
+func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Unix(start, 0), bindings: map[string]string{}}
-	istiod := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: "istiod", Namespace: "istio-system", Labels: map[string]string{"app": "istiod"}},
-		Spec:       appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery", Env: istiodEnv}}}}},
-	}
-	reader := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "istio-reader-service-account", Namespace: "istio-system"}}
 	ca := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kube-root-ca.crt", Namespace: "kube-system"}, Data: map[string]string{"ca.crt": "CA OF EAST"}}
-	w.west = kubetest.New(t, "west", istiod)
-	w.east = kubetest.New(t, "east", reader, ca)
+	w.west = kubetest.New(t, "west")
+	w.east = kubetest.New(t, "east", reader(), ca)
 	api := httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(api.Close)
 	w.east.REST = &rest.Config{Host: api.URL}

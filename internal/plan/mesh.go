@@ -43,14 +43,16 @@ type Mesh struct {
 	// recorded is what the clusters that exist say of their images; nil when none does.
 	recorded *install.Settings
 
-	mu      sync.Mutex
-	clients map[string]*kube.Client
+	mu          sync.Mutex
+	connections map[string]*connection
 }
 
 // Provider makes clusters and can tell how they are.
 type Provider interface {
 	cluster.Provider
 	cluster.Looker
+	// InternalServer is the URL at which pods of the other clusters reach a cluster's API.
+	InternalServer(ctx context.Context, name string) (string, error)
 }
 
 // ErrNoCluster means that a cluster does not exist (yet).
@@ -103,13 +105,13 @@ func (m *Mesh) Selected() []string {
 // a new kubeconfig when the one in the state directory is missing or no longer works. The
 // error is an ErrNoCluster when the cluster does not exist.
 func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
-	m.mu.Lock()
-	c := m.clients[name]
-	m.mu.Unlock()
-	if c != nil {
-		return c, nil
+	known := m.connection(name)
+	// One at a time: a plan looks at thirty steps at once, and one connection serves them.
+	known.Lock()
+	defer known.Unlock()
+	if known.client != nil {
+		return known.client, nil
 	}
-	kindName := m.Topology.KindName(name)
 	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
 	if err == nil {
 		err = answersSoon(ctx, c)
@@ -119,20 +121,33 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 		if lerr != nil {
 			return nil, diag.Op(lerr, name, "listing clusters")
 		}
-		if !slices.Contains(names, kindName) {
+		if kindName := m.Topology.KindName(name); !slices.Contains(names, kindName) {
 			return nil, fmt.Errorf("%s: %w", kindName, ErrNoCluster)
 		}
 		if c, err = m.refresh(ctx, name); err != nil {
 			return nil, err
 		}
 	}
+	known.client = c
+	return c, nil
+}
+
+// connection is the client of one cluster, once it was tried.
+type connection struct {
+	sync.Mutex
+	client *kube.Client
+}
+
+func (m *Mesh) connection(name string) *connection {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.clients == nil {
-		m.clients = map[string]*kube.Client{}
+	if m.connections[name] == nil {
+		if m.connections == nil {
+			m.connections = map[string]*connection{}
+		}
+		m.connections[name] = &connection{}
 	}
-	m.clients[name] = c
-	return c, nil
+	return m.connections[name]
 }
 
 // refresh writes a new kubeconfig and returns a client that was tried.
@@ -161,9 +176,10 @@ func answersSoon(ctx context.Context, c *kube.Client) error {
 
 // forget drops the client of a cluster that is made or removed.
 func (m *Mesh) forget(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.clients, name)
+	known := m.connection(name)
+	known.Lock()
+	defer known.Unlock()
+	known.client = nil
 }
 
 // Live returns a client for each selected cluster that exists and answers, and the errors

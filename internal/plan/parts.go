@@ -88,15 +88,10 @@ func (m *Mesh) prune(name string) part {
 func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.Client) (part, error) {
 	server := m.Topology.Cluster(pair.To).APIServer.PeerAddress
 	if server == "" {
-		data, err := m.Provider.Kubeconfig(ctx, m.Topology.KindName(pair.To), cluster.FromNetwork)
-		if err != nil {
+		var err error
+		if server, err = m.Provider.InternalServer(ctx, m.Topology.KindName(pair.To)); err != nil {
 			return nil, err
 		}
-		inside, err := kube.Parse(pair.To, data, m.Topology.Context(pair.To))
-		if err != nil {
-			return nil, err
-		}
-		server = inside.REST.Host
 	}
 	return between{func(c *kube.Client) work {
 		return federation.RemoteSecret{

@@ -32,6 +32,10 @@ type noClusters struct {
 
 func (p noClusters) List(context.Context) ([]string, error) { return nil, p.err }
 
+func (p noClusters) InternalServer(context.Context, string) (string, error) {
+	return "", errors.New("no cluster, no address")
+}
+
 func (p noClusters) Look(context.Context, cluster.Spec) (cluster.Status, error) {
 	return cluster.Status{State: cluster.Absent}, p.err
 }

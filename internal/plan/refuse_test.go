@@ -29,9 +29,9 @@ const example = "../../examples/two-clusters/topology.yaml"
 
 // with gives the mesh clusters that answer.
 func (m *Mesh) with(clusters ...*kubetest.Cluster) *Mesh {
-	m.clients = map[string]*kube.Client{}
+	m.connections = map[string]*connection{}
 	for _, c := range clusters {
-		m.clients[c.Cluster] = c.Client
+		m.connections[c.Cluster] = &connection{client: c.Client}
 	}
 	return m
 }
@@ -157,7 +157,7 @@ func TestRecordKeepsItsImages(t *testing.T) {
 		if err := step.Do(ctx, c.Client, graph.Change{}); err != nil {
 			t.Fatal(err)
 		}
-		image, err := m.probeImage(ctx, m.clients)
+		image, err := m.probeImage(ctx, map[string]*kube.Client{c.Cluster: c.Client})
 		if err != nil || image != bundle.ProbeRepository+":first" {
 			t.Errorf("probe image %q, %v", image, err)
 		}
