@@ -65,8 +65,11 @@ e2e-all: test ## Also what takes too long in CI: SIGKILL at many moments
 	@MESHFED_BIN=$(CURDIR)/bin/meshfed MESHFED_E2E_ALL=1 go test -tags e2e -count 1 -timeout 120m -v -run TestAll ./test/e2e
 
 .PHONY: lint
-lint: ## golangci-lint and govulncheck, pinned
+lint: ## golangci-lint, pinned
 	@go run $(GOLANGCI_LINT) run ./...
+
+.PHONY: vuln
+vuln: ## govulncheck, pinned (asks the Go vulnerability database)
 	@go run $(GOVULNCHECK) ./...
 
 .PHONY: golden

@@ -111,7 +111,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	known := []string{"name", "network", "podSubnet", "eastWest", "primary"}
 	for word, want := range map[string]string{
-		"nmae": "name", "Name": "name", "netwrok": "network", "podsubnet": "podSubnet", "pod_subnet": "podSubnet",
+		"nam": "name", "Name": "name", "netwrok": "network", "podsubnet": "podSubnet", "pod_subnet": "podSubnet",
 		"eastwest": "eastWest", "east-west": "eastWest", "primry": "primary", "secondary": "", "x": "", "": "",
 	} {
 		if got := nearest(word, known); got != want {

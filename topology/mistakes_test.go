@@ -159,10 +159,6 @@ func checkMutation(t *testing.T, m mutation, root *yaml.Node, path string, line 
 	t.Errorf("%s: want %q at %s, got:\n%v", m.name, m.want, path, c.problems)
 }
 
-func skips(path, mistake string) bool {
-	return isFree(path) && strings.HasSuffix(path, "[0]") && mistake == ""
-}
-
 // isFree says whether the field holds whatever the user writes.
 func isFree(path string) bool {
 	for _, end := range []string{".values", ".meshConfig", ".labels", ".annotations", ".resources", ".tolerations[0]", ".discovery"} {
@@ -181,8 +177,9 @@ func nodeAt(t *testing.T, root *yaml.Node, path string) *yaml.Node {
 		t.Fatal(err)
 	}
 	s := setter{collector: newCollector(""), origin: map[*yaml.Node]string{}}
-	at, ok := &root, true
+	at := &root
 	for _, st := range steps {
+		var ok bool
 		if st.kind == byKey {
 			at, ok = s.enterKey(*at, "", st.key)
 		} else {

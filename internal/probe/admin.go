@@ -79,6 +79,7 @@ func (a *admin) run(ctx context.Context, r RunRequest) (RunReport, error) {
 	return rec.report("", time.Now()), nil
 }
 
+//nolint:contextcheck // the load outlives the request that starts it
 func (a *admin) start(_ context.Context, r RunRequest) (RunReport, error) {
 	if err := r.check(); err != nil {
 		return RunReport{}, err

@@ -52,7 +52,7 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	if len(args) > 0 && args[0] == kindVerb {
 		return a.exit(kindChild(ctx, args[1:], streams))
 	}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra carries the context to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.begun {

@@ -126,7 +126,7 @@ func (a *app) openBundle(m *plan.Mesh, dir string) error {
 	b, err := bundle.Open(dir)
 	if _, serr := os.Stat(filepath.Join(dir, "bundle.json")); err != nil && errors.Is(serr, fs.ErrNotExist) {
 		return diag.Hint(fmt.Errorf("%w in %s, and pulling from a registry is not built yet", errNoBundle, dir),
-			"`meshfed bundle build` makes one from source (about 20 minutes the first time), or name one with --bundle DIR")
+			"`meshfed bundle build` makes one from source (about 15 minutes the first time), or name one with --bundle DIR")
 	}
 	m.Bundle = b
 	return err
