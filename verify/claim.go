@@ -32,13 +32,17 @@ const (
 
 const (
 	// heartbeat is how often a run says that it lives; a namespace that says nothing for
-	// deadAfter was left by a run that was killed. No clock is compared: only change counts.
+	// deadAfter, which leaves a loaded API server time for several, was left by a run that was
+	// killed. No clock is compared: only change counts.
 	heartbeat = 2 * time.Second
-	deadAfter = 5 * time.Second
+	deadAfter = 8 * time.Second
 	// longDead is an age at which the clocks of two machines can not differ by mistake.
 	longDead = 10 * time.Minute
 	// goneWithin bounds the removal of a namespace.
 	goneWithin = 60 * time.Second
+	// hurry is how long the removal goes on after an interrupt: long enough to ask for it, and
+	// less than the five seconds that Kubernetes waits before it begins.
+	hurry = 3 * time.Second
 )
 
 // claim makes the probe's namespace. Making it is the lock: whoever finds it there and
@@ -150,7 +154,9 @@ func (m *member) beat(ctx context.Context) {
 		}
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationAlive, time.Now().UTC().Format(time.RFC3339Nano))
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
-		_ = m.client.Patch(ctx, ns, client.RawPatch(types.MergePatchType, patch))
+		one, cancel := context.WithTimeout(ctx, heartbeat)
+		_ = m.client.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
+		cancel()
 	}
 }
 
@@ -163,21 +169,37 @@ func (m *member) remove(ctx context.Context) error {
 	if !claimed {
 		return nil
 	}
-	return m.delete(ctx)
+	if err := m.drop(ctx); err != nil {
+		return err
+	}
+	err := m.gone(ctx)
+	if ctx.Err() != nil {
+		return nil // interrupted: the API has accepted it and ends it alone
+	}
+	return err
 }
 
-// delete removes the namespace and blocks until it is gone. The pods go first and at once:
-// a namespace that waits for sidecars to drain takes many seconds. The namespace controller
-// itself waits for five seconds before it begins (namespaceDeletionGracePeriod).
+// delete removes the namespace and blocks until it is gone.
 func (m *member) delete(ctx context.Context) error {
+	if err := m.drop(ctx); err != nil {
+		return err
+	}
+	return m.gone(ctx)
+}
+
+// drop asks for the end of the namespace. The pods go first and at once: a namespace that
+// waits for sidecars to drain takes many seconds.
+func (m *member) drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, goneWithin)
 	defer cancel()
 	// An error here only means that the namespace takes longer.
 	_ = m.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(m.namespace), client.GracePeriodSeconds(0))
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
-	if err := m.client.Remove(ctx, ns); err != nil {
-		return err
-	}
+	return m.client.Remove(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}})
+}
+
+// gone blocks until the namespace is not there any more. The namespace controller waits for
+// five seconds before it begins (namespaceDeletionGracePeriod).
+func (m *member) gone(ctx context.Context) error {
 	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + m.namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin,
 		Observe: func(state string) { m.state(m.name + ": " + state) }},
 		func(ctx context.Context) (bool, string, error) {

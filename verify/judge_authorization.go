@@ -20,7 +20,9 @@ func denied(o probe.Outcome) bool {
 	case o.Status == http.StatusForbidden:
 		return true
 	case o.Status == http.StatusServiceUnavailable:
-		return strings.Contains(o.Detail, "upstream connect error") || strings.Contains(o.Detail, "reset reason")
+		// Envoy says "reset reason: connection timeout" where nothing answered.
+		return (strings.Contains(o.Detail, "upstream connect error") || strings.Contains(o.Detail, "reset reason")) &&
+			!strings.Contains(o.Detail, "timeout")
 	case o.Status != 0:
 		return false
 	}

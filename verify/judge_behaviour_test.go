@@ -100,6 +100,8 @@ func TestAuthorizationJudgements(t *testing.T) {
 		{"let in", set(west, east, CallDenied, let), "authorization-denied", west, east, "", Fail, "AUZ002"},
 		{"let in once", set(west, east, CallDenied, ends(probe.Outcome{Status: 403, Count: 4}, answer(east, 200, 1))), "authorization-denied", west, east, "", Fail, "AUZ002"},
 		{"time-out is no denial", set(west, east, CallDenied, timeout), "authorization-denied", west, east, "", Inconclusive, ""},
+		{"time-out of the own sidecar", set(west, east, CallDenied, ends(probe.Outcome{Status: 503, Count: 5,
+			Detail: "upstream connect error or disconnect/reset before headers. reset reason: connection timeout"})), "authorization-denied", west, east, "", Inconclusive, ""},
 		{"another error is no denial", set(west, east, CallDenied, ends(probe.Outcome{Status: 500, Count: 5})), "authorization-denied", west, east, "", Inconclusive, ""},
 		{"503 of the own sidecar", set(west, east, CallDenied, own), "authorization-denied", west, east, "", Pass, ""},
 		{"without an allowed twin", set(west, east, CallAllowed, own), "authorization-denied", west, east, "", Inconclusive, ""},

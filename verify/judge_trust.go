@@ -61,7 +61,8 @@ func judgeRoots(w *World) []Result {
 		na, nb := ra.ByNamespace[w.Namespace], rb.ByNamespace[w.Namespace]
 		r = unsure("istio-ca-root-cert of %s and %s could not both be read", p.From, p.To)
 		if ra.Problem == "" && rb.Problem == "" && len(na) > 0 && len(nb) > 0 {
-			r = sameRoot(p.From, p.To, shared(na, nb), shared(nb, na))
+			one := shared(na, nb)
+			r = sameRoot(p.From, p.To, one, shared(nb, []string{one}))
 		}
 		out = append(out, r.between(p.From, p.To, "istio-ca-root-cert"))
 	}

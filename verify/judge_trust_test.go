@@ -49,6 +49,10 @@ func TestTrustJudgements(t *testing.T) {
 			old := w.Roots["west"].ByNamespace[testNamespace][0]
 			w.Roots["east"] = Roots{ByNamespace: map[string][]string{testNamespace: {"SHA256:new", old}}}
 		}, "trust-roots", "west", "east", "istio-ca-root-cert", Pass, ""},
+		{"two roots in another order", func(w *World, _ testPKI) {
+			w.Roots["west"] = Roots{ByNamespace: map[string][]string{testNamespace: {"SHA256:old", "SHA256:new"}}}
+			w.Roots["east"] = Roots{ByNamespace: map[string][]string{testNamespace: {"SHA256:new", "SHA256:old"}}}
+		}, "trust-roots", "west", "east", "istio-ca-root-cert", Pass, ""},
 		{"no ConfigMap", func(w *World, _ testPKI) {
 			w.Roots["east"] = Roots{ByNamespace: map[string][]string{testNamespace: nil}}
 		}, "trust-roots", "west", "east", "istio-ca-root-cert", Inconclusive, ""},

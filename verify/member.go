@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -31,6 +32,10 @@ const (
 
 // maxPage bounds what is read of one answer.
 const maxPage = 64 << 20
+
+// answerWithin bounds the wait for one answer. No run of a probe that is waited for takes as
+// long; a connection that is dead and does not say so must not hold a verification up.
+const answerWithin = time.Minute
 
 // member is one cluster during a run.
 type member struct {
@@ -101,26 +106,44 @@ func (m *member) know(pod *corev1.Pod) {
 	m.uids[string(pod.UID)] = true
 }
 
-// port opens a port-forward once and keeps it until the end of the run; one that failed or
-// broke is opened again by the next call.
+// port opens a port-forward once and keeps it until the end of the run; one that broke is
+// opened again, one that failed by the next call.
 func (m *member) port(ctx context.Context, namespace, pod string, port int) (*forward, error) {
 	key := fmt.Sprintf("%s/%s:%d", namespace, pod, port)
-	m.mu.Lock()
-	f := m.forwards[key]
-	if f == nil {
-		f = &forward{}
-		m.forwards[key] = f
-	}
-	m.mu.Unlock()
-	f.once.Do(func() { f.err = f.dial(ctx, m.client, namespace, pod, port) })
-	if f.err != nil || f.ended() {
+	for {
+		f := m.slot(key)
+		fresh := false
+		f.once.Do(func() {
+			f.err, fresh = f.dial(ctx, m.client, namespace, pod, port), true
+		})
+		if f.err == nil && !f.ended() {
+			return f, nil
+		}
 		m.mu.Lock()
 		if m.forwards[key] == f {
 			delete(m.forwards, key)
 		}
 		m.mu.Unlock()
+		f.close()
+		switch {
+		case f.err != nil:
+			return nil, f.err
+		case fresh:
+			return nil, fmt.Errorf("the port-forward to %s ended at once", key)
+		}
 	}
-	return f, f.err
+}
+
+// slot is the forward of a key, a new one when there is none.
+func (m *member) slot(key string) *forward {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.forwards[key]
+	if f == nil {
+		f = &forward{}
+		m.forwards[key] = f
+	}
+	return f
 }
 
 // dial opens the forward. It must outlive ctx, which may be that of a single look; until it
@@ -187,6 +210,8 @@ func (m *member) page(ctx context.Context, namespace, pod string, port int, path
 }
 
 func (f *forward) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.open.Addr+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func (m *member) signer(ctx context.Context) Signer {
 func written(secret *corev1.Secret) time.Time {
 	last := secret.CreationTimestamp.Time
 	for _, f := range secret.ManagedFields {
-		if f.Time != nil && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:data"`)) && f.Time.After(last) {
+		if f.Time != nil && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.GetRawBytes(), []byte(`"f:data"`)) && f.Time.After(last) {
 			last = f.Time.Time
 		}
 	}

@@ -22,9 +22,9 @@ import (
 const (
 	// callRequests are sent in each call.
 	callRequests = 5
-	// callWithin is how long a call that should pass is tried again: rules of the ingress
-	// gateway may reach it last.
-	callWithin = 4 * time.Second
+	// callWithin is how long a call is tried again that should pass, for rules of the ingress
+	// gateway may reach it last, or that said nothing.
+	callWithin = 8 * time.Second
 )
 
 // observeCalls makes every call of the authorization suite.
@@ -70,8 +70,9 @@ func (s *session) observeCalls(ctx context.Context) {
 	s.record(FactCalls, began, func(w *World) { w.Calls = all })
 }
 
-// call sends a handful of requests; one that should pass gets a moment for its rules to
-// arrive, one that should not is judged as it is.
+// call sends a handful of requests. One that should pass gets a moment for its rules to
+// arrive; one that should not is sent again only when a request was lost, which is neither
+// a denial nor the lack of one.
 func (s *session) call(ctx context.Context, key CallKey, r role, request probe.RunRequest) Call {
 	c := Call{Target: request.URL}
 	if c.Problem = or(s.members[key.From].why(), s.members[key.To].why()); c.Problem != "" {
@@ -94,17 +95,24 @@ func (s *session) call(ctx context.Context, key CallKey, r role, request probe.R
 			}
 		}
 	}
+	told := func() bool { return c.let(key.To) }
 	if slices.Contains([]CallKind{CallDenied, CallStrict, CallDirect}, key.Kind) {
-		once(ctx)
-		return c
+		told = c.told
 	}
 	// Time that is up is no error: what was seen last is judged.
-	_ = poll.Until(ctx, poll.Options{What: "an allowed call", Interval: 200 * time.Millisecond, Deadline: callWithin},
+	_ = poll.Until(ctx, poll.Options{What: "the outcome of a call", Interval: 200 * time.Millisecond, Deadline: callWithin},
 		func(looking context.Context) (bool, string, error) {
 			if looking.Err() == nil {
 				once(ctx)
 			}
-			return c.Problem == "" && c.let(key.To), "not yet", nil
+			return c.Problem == "" && told(), "not yet", nil
 		})
 	return c
+}
+
+// told says whether a call that should be denied needs no further try: a request was let in,
+// or each was denied.
+func (c *Call) told() bool {
+	return slices.ContainsFunc(c.Outcomes, probe.Outcome.OK) ||
+		!slices.ContainsFunc(c.Outcomes, func(o probe.Outcome) bool { return !denied(o) })
 }

@@ -29,6 +29,9 @@ const (
 	baselineWithin = 6 * time.Second
 	// settleTime is what a steady time takes, with a little for the way.
 	settleTime = steady*probe.BucketWidth + 500*time.Millisecond
+	// switchTime is what switching a fault on and off again may take on a loaded machine: the
+	// load goes on meanwhile.
+	switchTime = 2 * launchWithin
 )
 
 // run is one steady load that goes on while faults come and go.
@@ -90,7 +93,7 @@ func (s *session) trial(ctx context.Context, m *member, runs []*run, errorsFault
 	set := s.mesh.Topology.Spec.Verify.Failover
 	within, back := time.Duration(set.Within), time.Duration(set.BackWithin)
 	for _, r := range runs {
-		s.begin(ctx, m, r, baselineWithin+2*settleTime+within+back)
+		s.begin(ctx, m, r, baselineWithin+2*settleTime+within+back+switchTime)
 	}
 	if !slices.ContainsFunc(runs, func(r *run) bool { return r.line.Problem == "" }) {
 		return
@@ -148,21 +151,24 @@ func (s *session) begin(ctx context.Context, m *member, r *run, bound time.Durat
 
 // end stops a load and keeps what it saw.
 func (s *session) end(ctx context.Context, m *member, r *run) {
-	if r.id != "" {
-		s.fetch(ctx, m, r, http.MethodDelete)
+	if r.id == "" {
+		return
+	}
+	if err := s.fetch(ctx, m, r, http.MethodDelete); err != nil {
+		r.line.Problem = or(r.line.Problem, sentence(err))
 	}
 }
 
-func (s *session) fetch(ctx context.Context, m *member, r *run, method string) {
+func (s *session) fetch(ctx context.Context, m *member, r *run, method string) error {
 	rep, err := ask[probe.RunReport](ctx, m, roleCaller, method, "/runs/"+r.id, nil)
 	if err != nil {
-		r.line.Problem = or(r.line.Problem, sentence(err))
-		return
+		return err
 	}
 	r.line.Report, r.line.Clusters = rep, nil
 	for _, o := range rep.Outcomes {
 		r.line.Clusters = append(r.line.Clusters, s.answered(o))
 	}
+	return nil
 }
 
 // await looks at the loads until all of them satisfy done or time is up, and says whether
@@ -177,11 +183,14 @@ func (s *session) await(ctx context.Context, m *member, runs []*run, deadline ti
 				if r.line.Problem != "" || finished[r] {
 					continue
 				}
-				s.fetch(looking, m, r, http.MethodGet)
-				if looking.Err() != nil {
-					// The look ran into the deadline: not the probe's fault.
-					r.line.Problem = ""
-					return false, "", looking.Err()
+				// A look that failed is made again: the load goes on all the same.
+				if err := s.fetch(looking, m, r, http.MethodGet); err != nil {
+					all = false
+					continue
+				}
+				if r.line.Report.Done {
+					r.line.Problem = fmt.Sprintf("the load ended after %s, before its end was seen; within and backWithin of spec.verify.failover are too long together", r.line.Report.Elapsed.Round(time.Second))
+					continue
 				}
 				p := topology.Pair{From: r.key.From, To: r.key.To}
 				if done(p, r.line.read(p).until(r.line.Report.Complete)) {

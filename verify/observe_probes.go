@@ -28,6 +28,9 @@ const (
 	// rootWithin is how long istiod gets to give the new namespace its root; without it every
 	// pod waits for the kubelet's next try to mount it.
 	rootWithin = 3 * time.Second
+	// launchWithin bounds the creation of one pod: the webhook that adds the sidecar alone may
+	// take ten seconds.
+	launchWithin = 20 * time.Second
 	// writers bounds the objects that are written to one API server at once.
 	writers = 8
 )
@@ -97,7 +100,7 @@ func (m *member) awaitRoot(ctx context.Context) {
 // launch creates one probe pod. Admission may reject it in the first moments for what comes
 // by itself (the account's controller, a webhook's endpoints): then it is tried again.
 func (m *member) launch(ctx context.Context, r role) error {
-	err := poll.Until(ctx, poll.Options{What: fmt.Sprintf("the %s in %s to be accepted", r, m.name), Interval: 200 * time.Millisecond, Deadline: 5 * time.Second},
+	err := poll.Until(ctx, poll.Options{What: fmt.Sprintf("the %s in %s to be accepted", r, m.name), Interval: 200 * time.Millisecond, Deadline: launchWithin},
 		func(ctx context.Context) (bool, string, error) {
 			pod, err := m.objects().pod(m.name, r)
 			if err != nil {
@@ -108,6 +111,8 @@ func (m *member) launch(ctx context.Context, r role) error {
 			case err == nil:
 				m.know(pod)
 				return true, "", nil
+			case apierrors.IsAlreadyExists(err):
+				return m.accepted(ctx, pod)
 			case apierrors.IsInvalid(err), apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "serviceaccount"):
 				return false, "", poll.Stop(err)
 			}
@@ -117,6 +122,20 @@ func (m *member) launch(ctx context.Context, r role) error {
 		return m.client.Explain(err, fmt.Sprintf("starting the %s", r))
 	}
 	return nil
+}
+
+// accepted looks at a pod that is there already: it is ours when an earlier try was accepted
+// and only its answer got lost; one that is on its way out is waited for.
+func (m *member) accepted(ctx context.Context, pod *corev1.Pod) (bool, string, error) {
+	there := &corev1.Pod{}
+	if err := m.client.Get(ctx, client.ObjectKeyFromObject(pod), there); err != nil {
+		return false, "", err
+	}
+	if there.DeletionTimestamp != nil {
+		return false, "the one before is still going", nil
+	}
+	m.know(there)
+	return true, "", nil
 }
 
 // awaitReady blocks until the pods of some roles are ready and remembers them.

@@ -70,7 +70,7 @@ func TestWrittenIgnoresLabels(t *testing.T) {
 	day := func(d int) metav1.Time { return metav1.Date(2026, 1, d, 0, 0, 0, 0, time.UTC) }
 	entry := func(d int, fields string) metav1.ManagedFieldsEntry {
 		at := day(d)
-		return metav1.ManagedFieldsEntry{Time: &at, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: day(1), ManagedFields: []metav1.ManagedFieldsEntry{
 		entry(3, `{"f:data":{"f:ca-cert.pem":{}}}`), entry(5, `{"f:metadata":{"f:labels":{}}}`)}}}

@@ -5,6 +5,7 @@ package verify
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -25,10 +27,14 @@ const (
 	someRequests  = 40
 	// loadWithin bounds a load in a mesh where requests hang.
 	loadWithin = 8 * time.Second
+	// wireWithin is how long a chain that was not served is looked for again.
+	wireWithin = 4 * time.Second
 	// loadParallel callers within one load.
 	loadParallel = 8
 	// requestTimeout is the deadline of the calling application.
 	requestTimeout = 2 * time.Second
+	// patience is its deadline where time is not the question.
+	patience = 5 * time.Second
 )
 
 // observeLoads sends the counted loads, all at once.
@@ -91,7 +97,7 @@ func (s *session) load(ctx context.Context, from, svc string, count int) Load {
 		return l
 	}
 	rep, err := ask[probe.RunReport](ctx, m, roleCaller, "POST", "/run", probe.RunRequest{
-		URL: address(l.Host, pathOpen), Count: count, Parallel: loadParallel, Duration: loadWithin, Timeout: requestTimeout,
+		URL: address(l.Host, pathOpen), Count: count, Parallel: loadParallel, Duration: loadWithin, Timeout: patience,
 	})
 	if err != nil {
 		l.Problem = sentence(err)
@@ -163,20 +169,30 @@ func (s *session) wire(ctx context.Context, from, to string) Wire {
 	default:
 		w.Addr = net.JoinHostPort(echo.Status.PodIP, strconv.Itoa(probe.PortApp))
 	}
+	// What was not seen is looked for again: only a chain can be judged.
+	_ = poll.Until(ctx, poll.Options{What: "a certificate", Interval: 500 * time.Millisecond, Deadline: wireWithin},
+		func(context.Context) (bool, string, error) {
+			w.Chain, w.Problem = s.served(ctx, from, w.Addr, w.SNI)
+			return w.Problem == "", "not yet", nil
+		})
+	return w
+}
+
+// served is the chain that an outsider is served, or why it saw none.
+func (s *session) served(ctx context.Context, from, address, sni string) ([]*x509.Certificate, string) {
 	// The ALPN is what sidecars offer each other; gateways and sidecars match on it.
 	rep, err := ask[probe.TLSReport](ctx, s.members[from], roleOutsider, "POST", "/tls", probe.TLSRequest{
-		Addr: w.Addr, SNI: w.SNI, ALPN: []string{"istio"}, Timeout: requestTimeout,
+		Addr: address, SNI: sni, ALPN: []string{"istio"}, Timeout: requestTimeout,
 	})
 	if err != nil {
-		w.Problem = sentence(err)
-		return w
+		return nil, sentence(err)
 	}
 	if rep.Chain == "" {
-		w.Problem = fmt.Sprintf("no certificate was served at %s: %s (%s)", w.Addr, rep.Error, clip(rep.Detail))
-		return w
+		return nil, fmt.Sprintf("no certificate was served at %s: %s (%s)", address, rep.Error, clip(rep.Detail))
 	}
-	if w.Chain, err = certs.ParseCertificates([]byte(rep.Chain)); err != nil {
-		w.Problem = sentence(err)
+	chain, err := certs.ParseCertificates([]byte(rep.Chain))
+	if err != nil {
+		return nil, sentence(err)
 	}
-	return w
+	return chain, ""
 }

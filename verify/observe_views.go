@@ -21,8 +21,11 @@ import (
 
 const (
 	// convergeWithin bounds the wait until proxies and gateways know the probes; in a broken
-	// mesh they never do, and what they know then is judged.
-	convergeWithin = 8 * time.Second
+	// mesh they may never do, and what they know then is judged. A loaded machine is slow and
+	// not broken, and most broken meshes show an obstacle that ends the wait sooner.
+	convergeWithin = 15 * time.Second
+	// scanWithin bounds the look at all proxies; those that did not answer by then are counted.
+	scanWithin = 30 * time.Second
 	// proxyLimit bounds the proxies of one cluster that are asked for all their endpoints.
 	proxyLimit = 20
 )
@@ -34,24 +37,50 @@ func (s *session) converge(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	var gateways map[string]Gateway
-	var views map[string]Views
-	err := poll.Until(ctx, poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: convergeWithin},
-		func(ctx context.Context) (bool, string, error) {
-			gateways = collect(s, func(m *member) Gateway {
-				g, pods := m.gateway(ctx)
-				g.Replicas = m.replicas(ctx, pods)
-				return g
-			})
-			views = collect(s, func(m *member) Views { return m.view(ctx, gateways) })
-			return s.converged(gateways, views), "not all endpoints are known", nil
-		})
-	if err != nil && ctx.Err() != nil {
+	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: convergeWithin}
+	seen := lastWhole(ctx, o, s.sight, func(x sight) bool { return s.converged(x.gateways, x.views) })
+	if ctx.Err() != nil {
 		return
 	}
-	s.record(FactGateways, began, func(w *World) { w.Gateways = gateways })
-	s.scan(ctx, views)
-	s.record(FactViews, began, func(w *World) { w.Views = views })
+	s.record(FactGateways, began, func(w *World) { w.Gateways = seen.gateways })
+	s.scan(ctx, seen.views)
+	s.record(FactViews, began, func(w *World) { w.Views = seen.views })
+}
+
+// sight is one look at all gateways and callers.
+type sight struct {
+	gateways map[string]Gateway
+	views    map[string]Views
+}
+
+func (s *session) sight(ctx context.Context) sight {
+	gateways := collect(s, func(m *member) Gateway {
+		g, pods := m.gateway(ctx)
+		g.Replicas = m.replicas(ctx, pods)
+		return g
+	})
+	return sight{gateways, collect(s, func(m *member) Views { return m.view(ctx, gateways) })}
+}
+
+// lastWhole looks until it has seen enough or time is up, and returns the last look that was
+// not cut off by that. The first gets the time that it needs: without it nothing is known.
+func lastWhole[T any](ctx context.Context, o poll.Options, look func(context.Context) T, enough func(T) bool) T {
+	var last T
+	begun := false
+	_ = poll.Until(ctx, o, func(looking context.Context) (bool, string, error) { // what was seen is judged
+		if !begun {
+			first, cancel := context.WithTimeout(ctx, lookWithin)
+			defer cancel()
+			looking = first
+		}
+		now := look(looking)
+		if begun && looking.Err() != nil {
+			return false, "", looking.Err()
+		}
+		begun, last = true, now
+		return enough(last), "not all is known", nil
+	})
+	return last
 }
 
 // converged says whether more waiting can change nothing.
@@ -171,6 +200,8 @@ func (s *session) scan(ctx context.Context, views map[string]Views) {
 	if !s.want[FactViews] || !slices.Contains(s.suites, SuiteDiscovery) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, scanWithin)
+	defer cancel()
 	pods := collect(s, func(m *member) []corev1.Pod {
 		var list corev1.PodList
 		if m.client == nil || m.client.List(ctx, &list) != nil {

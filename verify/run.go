@@ -54,7 +54,8 @@ type Options struct {
 var ErrBusy = errors.New("another verify is under way")
 
 // Run verifies the mesh and blocks until nothing of it is left in the clusters, at most
-// some minutes. What could not be looked at is inconclusive in the report and no error.
+// some minutes; after the end of ctx, until the clusters have taken on the removal, at most
+// some seconds. What could not be looked at is inconclusive in the report and no error.
 //
 // An error with a nil report means that nothing was judged: a suite or cluster that does not
 // exist, ErrBusy, or the end of ctx. An error beside a report means that the probe's
@@ -80,8 +81,7 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	s.state("removing the probes")
 	judged := time.Now()
-	// Cleaning up must happen after an interrupt, too; it has deadlines of its own.
-	removed := s.remove(context.WithoutCancel(ctx))
+	removed := s.remove(ctx) // after an interrupt, too
 	if report == nil {
 		return nil, errors.Join(err, removed)
 	}

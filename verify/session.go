@@ -63,6 +63,8 @@ func (s *session) record(fact Fact, began time.Time, store func(*World)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	store(s.world)
+	// Certificates are judged by when they were seen: the start may be minutes ago.
+	s.world.Now = time.Now()
 	s.have[fact] = true
 	s.world.Took[fact] = time.Since(began)
 	s.judge(func(c Check) bool { return !slices.ContainsFunc(c.Needs, func(f Fact) bool { return !s.have[f] }) })
@@ -104,21 +106,19 @@ func look[T any](s *session, read func(*World) T) T {
 // prove claims and observes. An error means that nothing can be judged.
 func (s *session) prove(ctx context.Context) error {
 	s.state("claiming the probe namespaces")
-	if err := s.claim(ctx); err != nil {
-		return err
-	}
 	beating, stop := context.WithCancel(ctx)
 	defer stop()
-	for _, m := range s.members {
-		go m.beat(beating)
+	if err := s.claim(ctx, beating); err != nil {
+		return err
 	}
 	s.observe(ctx)
 	return ctx.Err()
 }
 
-// claim makes the namespace in every cluster. A cluster where that does not work can not
+// claim makes the namespace in every cluster and shows that it lives as soon as it is made
+// (until beating ends): the others may take long. A cluster where that does not work can not
 // be used; one where somebody else is at work ends the run.
-func (s *session) claim(ctx context.Context) error {
+func (s *session) claim(ctx, beating context.Context) error {
 	var mu sync.Mutex
 	var busy []error
 	s.each(func(m *member) {
@@ -130,6 +130,7 @@ func (s *session) claim(ctx context.Context) error {
 			return
 		}
 		m.broken(err)
+		go m.beat(beating)
 	})
 	return errors.Join(append(busy, ctx.Err())...)
 }
@@ -185,8 +186,11 @@ func (s *session) observe(ctx context.Context) {
 	}
 }
 
-// remove takes everything away again, in all clusters at once.
+// remove takes everything away again, in all clusters at once. It goes on after ctx ended,
+// for hurry at most.
 func (s *session) remove(ctx context.Context) error {
+	ctx, cancel := outlive(ctx, hurry)
+	defer cancel()
 	var mu sync.Mutex
 	var errs []error
 	s.each(func(m *member) {
@@ -196,4 +200,14 @@ func (s *session) remove(ctx context.Context) error {
 		errs = append(errs, err)
 	})
 	return errors.Join(errs...)
+}
+
+// outlive is ctx without its end, until some time after it.
+func outlive(ctx context.Context, by time.Duration) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(by, cancel) })
+	return lasting, func() {
+		stop()
+		cancel()
+	}
 }

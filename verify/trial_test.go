@@ -26,6 +26,7 @@ type pretender struct {
 	mu      sync.Mutex
 	started time.Time
 	faulty  []time.Duration // when the fault was switched, on and off in turn
+	looks   int
 	hosts   map[string]bool
 }
 
@@ -48,6 +49,10 @@ func (p *pretender) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		answer = probe.RunReport{ID: "1", Started: p.started, Elapsed: time.Since(p.started)}
 	case strings.HasPrefix(r.URL.Path, "/runs/"):
+		if p.looks++; r.Method == http.MethodGet && p.looks%3 == 0 {
+			http.Error(w, "a loaded machine", http.StatusServiceUnavailable)
+			return
+		}
 		answer = p.report()
 	default:
 		http.NotFound(w, r)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -25,7 +26,8 @@ type BuildOptions struct {
 	Observe func(Progress)
 	// Log receives all output of compilers and installers.
 	Log io.Writer
-	// Prune removes artefacts of earlier builds from the cache.
+	// Prune removes all artefacts of earlier builds from the cache; without it those go that no
+	// build has used for two weeks.
 	Prune bool
 }
 
@@ -38,6 +40,14 @@ func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
 	}
 	if o.CacheDir == "" {
 		o.CacheDir = DefaultCacheDir()
+	}
+	// Tools run in folders of their own, where a relative path means another place.
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return nil, fmt.Errorf("finding the bundle's folder: %w", err)
+	}
+	if o.CacheDir, err = filepath.Abs(o.CacheDir); err != nil {
+		return nil, fmt.Errorf("finding the cache: %w", err)
 	}
 	if err := checkTool(tools()[0], lookPath); err != nil {
 		return nil, err
@@ -58,6 +68,9 @@ func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
 		return nil, err
 	}
 	defer release()
+	if err := endLeftovers(ctx, procDir, o.CacheDir); err != nil {
+		return nil, err
+	}
 	if err := b.cache.clean(nil); err != nil {
 		return nil, fmt.Errorf("removing what an earlier build left: %w", err)
 	}
@@ -69,12 +82,19 @@ func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
 	if err := b.run(ctx, o.Observe); err != nil {
 		return nil, err
 	}
-	if o.Prune {
-		if err := b.cache.clean(b.paths()); err != nil {
-			return nil, fmt.Errorf("removing earlier artefacts: %w", err)
-		}
+	if err := b.tidy(o.Prune); err != nil {
+		return nil, fmt.Errorf("removing earlier artefacts: %w", err)
 	}
 	return b.publish(o.Dir)
+}
+
+// tidy removes artefacts that this build does not use: all of them, or those that no build has
+// used for long, for disks are not endless.
+func (b *builder) tidy(all bool) error {
+	if all {
+		return b.cache.clean(b.paths())
+	}
+	return b.cache.expire(b.paths(), time.Now())
 }
 
 // stages lists everything that is built: stages one after another, the lanes of a stage side by

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/internal/run"
 )
@@ -226,7 +227,8 @@ func (b *builder) storeLayer() artefact {
 		make: func(ctx context.Context, dir string) error {
 			root := filepath.Join(dir, "root")
 			if err := fillStore(ctx, b.cache.path(containerd), b.cache.path(b.componentImages()), root, b.log); err != nil {
-				return err
+				return diag.Hint(err, "images are unpacked as overlays: the cache must lie on a disk that can hold them (ext4, xfs), "+
+					"not on an overlay itself or a network; XDG_CACHE_HOME moves it")
 			}
 			if err := writeLayer(dir, writeStore(root)); err != nil {
 				return err

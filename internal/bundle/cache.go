@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/diag"
 )
@@ -106,6 +107,29 @@ func (c cache) clean(keep map[string]bool) error {
 			if left || (keep != nil && !keep[f]) {
 				errs = append(errs, removeAll(f))
 			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unusedFor is how long an artefact is kept that no build has used.
+const unusedFor = 14 * 24 * time.Hour
+
+// expire marks artefacts as used now and removes those that were not for unusedFor. It is
+// called with the lock held.
+func (c cache) expire(used map[string]bool, now time.Time) error {
+	found, err := filepath.Glob(filepath.Join(c.dir, "*/*"))
+	if err != nil {
+		return fmt.Errorf("cleaning the cache: %w", err)
+	}
+	var errs []error
+	for _, f := range found {
+		if used[f] {
+			errs = append(errs, os.Chtimes(f, now, now))
+			continue
+		}
+		if info, err := os.Stat(f); err == nil && now.Sub(info.ModTime()) > unusedFor {
+			errs = append(errs, removeAll(f))
 		}
 	}
 	return errors.Join(errs...)

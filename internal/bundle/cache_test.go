@@ -20,7 +20,8 @@ func TestHashTellsListsApart(t *testing.T) {
 	if hash("a", "bc") == hash("ab", "c") || hash("a") == hash("a", "") {
 		t.Error("two different lists have the same key")
 	}
-	if hash("a", "b") != hash("a", "b") {
+	first, second := hash("a", "b"), hash("a", "b")
+	if first != second {
 		t.Error("the same list has two keys")
 	}
 }
@@ -102,6 +103,32 @@ func TestCleanKeepsWhatIsNeeded(t *testing.T) {
 	}
 	if c.has(old) || !c.has(kept) {
 		t.Errorf("old there: %v, kept there: %v", c.has(old), c.has(kept))
+	}
+}
+
+func TestArtefactsExpireWhenNoBuildUsesThem(t *testing.T) {
+	t.Parallel()
+	c := cache{t.TempDir()}
+	used, recent, old := artefact{kind: "things", key: "used"}, artefact{kind: "things", key: "recent"}, artefact{kind: "things", key: "old"}
+	now := time.Now()
+	for a, made := range map[*artefact]time.Time{&used: now.Add(-2 * unusedFor), &recent: now.Add(-unusedFor / 2), &old: now.Add(-2 * unusedFor)} {
+		if err := writeFiles(c.path(*a), map[string][]byte{"f": nil}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(c.path(*a), made, made); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the second time, what is used was used a moment ago
+		if err := c.expire(map[string]bool{c.path(used): true}, now); err != nil {
+			t.Fatal(err)
+		}
+		if !c.has(used) || !c.has(recent) || c.has(old) {
+			t.Errorf("used there: %v, recent there: %v, old there: %v", c.has(used), c.has(recent), c.has(old))
+		}
+	}
+	if err := c.expire(nil, now); err != nil || !c.has(used) {
+		t.Errorf("what was just used is gone (%v)", err)
 	}
 }
 

@@ -78,7 +78,7 @@ func dropDependency(chart []byte, name string) ([]byte, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("Chart.yaml has no dependency %s", name)
+		return nil, fmt.Errorf("the chart has no dependency %s", name)
 	}
 	return []byte(strings.Join(kept, "")), nil
 }

@@ -34,11 +34,11 @@ func rootfs(ctx context.Context, dir, variant string, packages []string, log *lo
 		return err
 	}
 	// What a killed mmdebstrap leaves goes with the folder, and its mounts with their namespace.
-	tmp := filepath.Join(dir, "tmp")
-	if err := os.Mkdir(tmp, 0o755); err != nil {
-		return fmt.Errorf("installing Debian packages: %w", err)
+	tmp, err := scratch(dir)
+	if err != nil {
+		return err
 	}
-	defer removeAll(tmp)
+	defer func() { _ = removeAll(tmp) }()
 	err = run.Command{
 		Name: "unshare", Stdout: log, Stderr: log,
 		Args: slices.Concat([]string{"--mount", "--propagation", "private", "mmdebstrap"}, args, mirrors),

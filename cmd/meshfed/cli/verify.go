@@ -46,13 +46,13 @@ func (a *app) verify() *cobra.Command {
 			}
 			defer closeRun(folder)
 			report, err := a.runVerify(ctx, m, folder, suites, true)
-			if err != nil {
+			if report == nil {
 				return err
 			}
 			if a.output == "json" {
-				return errors.Join(writeJSON(a.Out, report), quietExit(report.ExitCode()))
+				return errors.Join(err, writeJSON(a.Out, report), quietExit(report.ExitCode()))
 			}
-			return errors.Join(a.printReport(report), quietExit(report.ExitCode()))
+			return errors.Join(err, a.printReport(report), quietExit(report.ExitCode()))
 		},
 	}
 	c.Flags().StringSliceVar(&suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
@@ -60,7 +60,8 @@ func (a *app) verify() *cobra.Command {
 }
 
 // runVerify observes and judges, and keeps a whole report as the last one. It runs as one
-// step, so that progress, log and trace are those of every run.
+// step, so that progress, log and trace are those of every run. A report beside an error
+// holds all judgements; what went wrong came after them.
 func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFolder, suites []string, failover bool) (*verify.Report, error) {
 	var report *verify.Report
 	step := graph.Step{
@@ -87,8 +88,8 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 	observe, done := a.watch(folder, []graph.Step{step})
 	result := graph.Run(ctx, []graph.Step{step}, graph.Options{Observe: observe})
 	done()
-	if err := result.Err(); err != nil {
-		return nil, err
+	if report == nil {
+		return nil, result.Err()
 	}
 	report.Tool = version.Get().String()
 	if len(suites) == 0 && len(a.clusters) == 0 {
@@ -97,7 +98,7 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 			return nil, err
 		}
 	}
-	return report, nil
+	return report, result.Err()
 }
 
 // logResult keeps every judgement in the run's log; a log that can not be written must not

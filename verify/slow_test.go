@@ -1,0 +1,163 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/internal/probe"
+)
+
+func TestTheLastWholeLookIsKept(t *testing.T) {
+	t.Parallel()
+	looks := 0
+	look := func(ctx context.Context) string {
+		if looks++; looks == 1 {
+			return "seen"
+		}
+		<-ctx.Done()
+		return "cut off"
+	}
+	o := poll.Options{What: "it", Interval: time.Millisecond, Deadline: 50 * time.Millisecond}
+	if got := lastWhole(t.Context(), o, look, func(string) bool { return false }); got != "seen" || looks != 2 {
+		t.Errorf("got %q after %d looks", got, looks)
+	}
+	slow := func(ctx context.Context) error {
+		select {
+		case <-time.After(4 * o.Deadline):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := lastWhole(t.Context(), o, slow, func(error) bool { return true }); err != nil {
+		t.Errorf("the first look was cut off: %v", err)
+	}
+}
+
+func TestABrokenForwardIsOpenedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Forwards(t, map[string]http.Handler{"n/p:15000": text("{}")})
+	one := member1(t, m)
+	for range 3 {
+		if _, err := one.page(t.Context(), "n", "p", 15000, "/clusters"); err != nil {
+			t.Fatal(err)
+		}
+		one.forwards["n/p:15000"].open.Close()
+	}
+}
+
+func TestAPodWhoseCreationGotNoAnswerIsKnown(t *testing.T) {
+	t.Parallel()
+	there := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: string(roleEcho), UID: "u1", Labels: map[string]string{labelRole: string(roleEcho)}}}
+	m, _ := twoClusters(t, there)
+	one := member1(t, m, SuiteTrust)
+	if err := one.launch(t.Context(), roleEcho); err != nil {
+		t.Fatal(err)
+	}
+	if pod := one.pod(roleEcho); pod == nil || pod.UID != "u1" {
+		t.Errorf("known is %v", pod)
+	}
+}
+
+func TestCertificatesAreJudgedByWhenTheyWereSeen(t *testing.T) {
+	t.Parallel()
+	m, _ := twoClusters(t)
+	s := newSession(m, Options{}, m.Topology.Names(), []string{SuiteTrust}, time.Now().Add(-time.Hour))
+	s.record(FactNodes, time.Now(), func(*World) {})
+	if age := time.Since(s.world.Now); age > time.Minute {
+		t.Errorf("now is %s ago", age)
+	}
+}
+
+func TestAnInterruptDoesNotWaitForTheNamespaceToBeGone(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var interrupted time.Time
+	go func() {
+		defer func() {
+			interrupted = time.Now()
+			cancel()
+		}()
+		held := map[string]bool{}
+		for ; len(held) < len(fakes) && t.Context().Err() == nil; time.Sleep(10 * time.Millisecond) {
+			for name, f := range fakes {
+				ns := &corev1.Namespace{}
+				if held[name] || f.Get(t.Context(), types.NamespacedName{Name: testNamespace}, ns) != nil {
+					continue
+				}
+				ns.Finalizers = []string{"example.com/slow"}
+				if f.Update(t.Context(), ns) == nil {
+					held[name] = true
+				}
+			}
+		}
+	}()
+	if _, err := Run(ctx, m, Options{Suites: []string{SuiteWeights}}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+	if took := time.Since(interrupted); took > 8*time.Second {
+		t.Errorf("it took %s to stop", took)
+	}
+	for name, f := range fakes {
+		ns := &corev1.Namespace{}
+		if err := f.Get(context.Background(), types.NamespacedName{Name: testNamespace}, ns); kube.Absent(err) || ns.DeletionTimestamp == nil {
+			t.Errorf("the removal in %s was not asked for (%v)", name, err)
+		}
+	}
+}
+
+func TestADenialThatSaidNothingIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		outcomes []probe.Outcome
+		want     bool
+	}{
+		"denied":       {[]probe.Outcome{{Status: 403}, {Error: probe.ErrReset}}, true},
+		"let in":       {[]probe.Outcome{{Status: 200}, {Error: probe.ErrTimeout}}, true},
+		"one was lost": {[]probe.Outcome{{Status: 403}, {Error: probe.ErrTimeout}}, false},
+	} {
+		c := Call{Outcomes: tc.outcomes}
+		if c.told() != tc.want {
+			t.Errorf("%s: told %v", name, !tc.want)
+		}
+	}
+}
+
+func TestALoadThatEndsBeforeItsTrialIsInconclusive(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	s := newSession(m, Options{}, m.Topology.Names(), []string{SuiteFailover}, time.Now())
+	over := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rep := probe.RunReport{ID: "1", Done: r.Method != http.MethodPost, Elapsed: 3 * time.Minute}
+		if strings.HasPrefix(r.URL.Path, "/fault") {
+			t.Error("a fault was switched on that nobody sees")
+		}
+		_ = json.NewEncoder(w).Encode(rep)
+	})
+	for name, f := range fakes {
+		probes(t, s.members[name], f, name, over)
+	}
+	runs := s.trials("west", true)
+	s.trial(t.Context(), s.members["west"], runs, true)
+	for _, r := range runs {
+		if !strings.Contains(r.line.Problem, "backWithin") {
+			t.Errorf("problem %q", r.line.Problem)
+		}
+	}
+}
