@@ -56,7 +56,7 @@ func (e Exposure) Look(ctx context.Context, c *kube.Client) (graph.Change, error
 
 // Do applies the Gateway. It is idempotent.
 func (e Exposure) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
-	return c.Apply(ctx, e.Gateway())
+	return c.ApplyValidated(ctx, e.Gateway())
 }
 
 // Remove deletes the Gateway; absent is success.

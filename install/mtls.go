@@ -51,7 +51,7 @@ func (p MeshMTLS) Look(ctx context.Context, c *kube.Client) (graph.Change, error
 // Do applies or removes the policy.
 func (p MeshMTLS) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
 	if p.strict() {
-		return c.Apply(ctx, p.policy())
+		return c.ApplyValidated(ctx, p.policy())
 	}
 	return p.Remove(ctx, c)
 }

@@ -53,7 +53,7 @@ func (m *member) start(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(writers)
 	for _, obj := range o.before(m.suites) {
-		g.Go(func() error { return m.client.Apply(ctx, obj) })
+		g.Go(func() error { return m.client.ApplyValidated(ctx, obj) })
 	}
 	rooted := make(chan struct{})
 	go func() {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
+	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -36,6 +39,29 @@ func (c *Client) Apply(ctx context.Context, objs ...client.Object) error {
 		}
 	}
 	return nil
+}
+
+// webhookDeadline is how long a webhook whose pods are ready may be out of reach: kube-proxy
+// brings a new endpoint to the node within a second or two, ten on a loaded one.
+const webhookDeadline = 30 * time.Second
+
+// ApplyValidated is Apply for objects that a webhook of the same mesh validates. A pod is
+// ready before kube-proxy leads to it, so a webhook that can not be reached yet is waited for,
+// at most 30 s; what it says once it answers is final. It blocks and is idempotent.
+func (c *Client) ApplyValidated(ctx context.Context, objs ...client.Object) error {
+	var answer error // of the API server or the webhook, whichever spoke last
+	o := poll.Options{What: "the validating webhook of " + c.Cluster, Interval: 300 * time.Millisecond, Deadline: webhookDeadline}
+	err := poll.Until(ctx, o, func(ctx context.Context) (bool, string, error) {
+		answer = c.Apply(ctx, objs...)
+		if apierrors.IsInternalError(answer) && strings.Contains(answer.Error(), "failed calling webhook") {
+			return false, "it can not be reached yet", answer
+		}
+		return true, "", nil
+	})
+	if err != nil {
+		return err
+	}
+	return answer
 }
 
 // Remove deletes the objects in order, dependants in the background; one that is absent, or
