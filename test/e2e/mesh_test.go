@@ -44,8 +44,8 @@ func TestTwoClusters(t *testing.T) {
 		{"the east-west gateway is scaled to 0", withoutGateway},
 		{"the cross-network Gateway is removed", withoutExposure},
 		{"east's cacerts come from another root", foreignRoot},
-		{"the state directory is lost", stateLost},
 		{"no key or token was written anywhere", noSecrets},
+		{"the state directory is lost", stateLost},
 		{"down leaves the root key only", down},
 	}
 	for _, step := range steps {
