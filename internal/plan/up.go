@@ -50,7 +50,7 @@ func Up(m *Mesh) []graph.Step {
 		secret, arrow := "remote-secret@"+pair.From+":"+pair.To, pair.From+":"+pair.To
 		steps = append(steps,
 			m.between(pair, secret, "remote secret of "+pair.To, minutes(3), seconds(1), m.remoteSecret,
-				"istio-base@"+pair.To, "istiod@"+pair.From),
+				"istio-base@"+pair.To, "istiod@"+pair.To, "istiod@"+pair.From),
 			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
 				secret, "istiod@"+pair.From))
 	}
