@@ -124,11 +124,10 @@ func foreignRoot(t *testing.T, m *mesh) {
 		return roots.Data["root-cert.pem"] == string(other.RootCert), "still the old root", err
 	})
 	rep := m.failsIn("trust", "TRU001")
-	wire := slices.ContainsFunc(rep.Checks, func(c struct{ ID, Suite, From, To, Variant, Status, Message, Code string }) bool {
-		return c.Suite == "trust" && c.Status == "fail" && strings.Contains(c.ID, "wire")
-	})
-	if !wire {
-		t.Errorf("trust did not fail on the wire:\n%s", rep.words())
+	for _, source := range []string{"cacerts", "istio-ca-root-cert", "wire"} {
+		if !rep.trustFailsFrom(source) {
+			t.Errorf("trust did not fail from %s:\n%s", source, rep.words())
+		}
 	}
 
 	refused := m.run("up")
@@ -139,6 +138,16 @@ func foreignRoot(t *testing.T, m *mesh) {
 		t.Fatal(err)
 	}
 	m.repaired()
+}
+
+// trustFailsFrom says whether a check of trust failed whose id or variant names the source.
+func (r report) trustFailsFrom(source string) bool {
+	for _, c := range r.Checks {
+		if c.Suite == "trust" && c.Status == "fail" && (strings.Contains(c.ID, source) || strings.Contains(c.Variant, source)) {
+			return true
+		}
+	}
+	return false
 }
 
 // restart restarts a Deployment as kubectl does and waits for it.

@@ -19,14 +19,22 @@ func TestAllKilled(t *testing.T) {
 	if os.Getenv("MESHFED_E2E_ALL") == "" {
 		t.Skip("set MESHFED_E2E_ALL, as make e2e-all does")
 	}
-	for _, moment := range []string{"starting control-plane", "applying chart istio-base", "applying chart metallb", "applying chart istio-eastwestgateway", " for a token"} {
+	const name = "mfe2e-killed"
+	says := func(text string) func(*testing.T, string) bool {
+		return func(_ *testing.T, out string) bool { return strings.Contains(out, text) }
+	}
+	for moment, reached := range map[string]func(t *testing.T, out string) bool{
+		"a node container is there":   func(t *testing.T, _ string) bool { return nodeExists(t, name+"-west") },
+		"base is being installed":     says("applying chart istio-base"),
+		"MetalLB is being installed":  says("applying chart metallb"),
+		"gateways are being made":     says("applying chart istio-eastwestgateway"),
+		"credentials are being given": says(" for a token"),
+	} {
 		t.Run(moment, func(t *testing.T) {
 			before := inventory(t, "")
-			m := newMesh(t, "mfe2e-killed")
+			m := newMesh(t, name)
 			t.Cleanup(func() { m.run("down", "--delete-certs", "--yes") })
-			m.stopWhen(syscall.SIGKILL, func(out string) bool {
-				return strings.Contains(strings.ToLower(out), moment)
-			})
+			m.stopWhen(syscall.SIGKILL, func(out string) bool { return reached(t, out) })
 			m.must("up", "--verify", "always")
 			m.must("down", "--delete-certs")
 			sameInventory(t, before, inventory(t, m.state))
