@@ -70,6 +70,12 @@ func (a *app) runUp(ctx context.Context, m *plan.Mesh, verifyMode string) error 
 	observe, done := a.watch(folder, steps)
 	result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 	done()
+	if result.Changed() {
+		// What was proven before is not what is there now, also when this run ends here.
+		if err := m.State.SetLastVerify(lastReport{}); err != nil {
+			return err
+		}
+	}
 	if err := result.Err(); err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return diag.WithExit(diag.Hint(err, fmt.Sprintf("`%s` goes on from here, `%s` removes what is there", a.command("up"), a.command("down"))), diag.ExitInterrupted)
