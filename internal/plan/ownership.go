@@ -124,9 +124,9 @@ func (m *Mesh) RecoverSettings(ctx context.Context) {
 	}
 }
 
-// substituted says what of the live mesh is not what a release would use: from the clusters'
+// Substituted says what of the live mesh is not what a release would use: from the clusters'
 // own record, else from the bundle.
-func (m *Mesh) substituted(ctx context.Context) []string {
+func (m *Mesh) Substituted(ctx context.Context) []string {
 	live, _ := m.Live(ctx) // a cluster that does not answer is reported by whoever asks it
 	for _, name := range m.Selected() {
 		if c, ok := live[name]; ok {

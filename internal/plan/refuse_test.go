@@ -161,7 +161,7 @@ func TestRecordKeepsItsImages(t *testing.T) {
 		if err != nil || image != bundle.ProbeRepository+":first" {
 			t.Errorf("probe image %q, %v", image, err)
 		}
-		if got := m.substituted(ctx); !slices.Equal(got, []string{"envoy"}) {
+		if got := m.Substituted(ctx); !slices.Equal(got, []string{"envoy"}) {
 			t.Errorf("substitutions %q", got)
 		}
 	}

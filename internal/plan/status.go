@@ -96,7 +96,7 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 		}
 		s.Clusters = append(s.Clusters, c)
 	}
-	s.Substitutions = m.substituted(ctx)
+	s.Substitutions = m.Substituted(ctx)
 	return s, nil
 }
 

@@ -35,7 +35,7 @@ func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
 			return verify.Mesh{}, err
 		}
 	}
-	return verify.Mesh{Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.substituted(ctx), Owner: m.Owner}, nil
+	return verify.Mesh{Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.Substituted(ctx), Owner: m.Owner}, nil
 }
 
 // Kubeconfig joins the kubeconfigs of the named clusters into one; it holds private keys.

@@ -89,7 +89,7 @@ func (a *app) dryDown(ctx context.Context, m *plan.Mesh) error {
 	if err != nil {
 		return err
 	}
-	return a.printPlan(m, planned)
+	return a.printPlan(ctx, m, planned)
 }
 
 func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) error {

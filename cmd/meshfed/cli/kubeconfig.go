@@ -85,7 +85,7 @@ func (a *app) env() *cobra.Command {
 				return writeJSON(a.Out, struct {
 					header
 					Variables map[string]string `json:"variables"`
-				}{newHeader("Environment", m.Topology.Metadata.Name, nil), object})
+				}{newHeader("Environment", m.Topology.Metadata.Name, m.Substituted(cmd.Context())), object})
 			}
 			for _, v := range vars {
 				fmt.Fprintf(a.Out, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))

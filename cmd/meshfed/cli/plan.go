@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.printPlan(m, planned); err != nil {
+			if err := a.printPlan(cmd.Context(), m, planned); err != nil {
 				return err
 			}
 			if detailed && changes(planned) {
@@ -48,14 +49,14 @@ func (a *app) plan() *cobra.Command {
 	return c
 }
 
-func (a *app) printPlan(m *plan.Mesh, planned []graph.Planned) error {
+func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {
 	if a.output != "json" {
 		return ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
 	}
 	return writeJSON(a.Out, struct {
 		header
 		Steps []graph.Planned `json:"steps"`
-	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substitutions()), planned})
+	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned})
 }
 
 func changes(planned []graph.Planned) bool {

@@ -85,7 +85,7 @@ func (a *app) runUp(ctx context.Context, m *plan.Mesh, verifyMode string) error 
 		return diag.Hint(err, fmt.Sprintf("what exists stays; after mending it `%s` goes on from here", a.command("up")))
 	}
 	if !a.wantsVerify(m, verifyMode, result.Changed()) {
-		return a.printUpQuiet(m, result)
+		return a.printUpQuiet(ctx, m, result)
 	}
 	return a.verifyAfterUp(ctx, m, folder, result, verifyMode == "full")
 }
@@ -102,14 +102,14 @@ func (a *app) wantsVerify(m *plan.Mesh, mode string, changed bool) bool {
 }
 
 // printUpQuiet ends an `up` that verified nothing.
-func (a *app) printUpQuiet(m *plan.Mesh, result graph.Result) error {
+func (a *app) printUpQuiet(ctx context.Context, m *plan.Mesh, result graph.Result) error {
 	last := lastVerify(m)
 	if a.output == "json" {
 		return writeJSON(a.Out, struct {
 			header
 			Changed    bool      `json:"changed"`
 			LastVerify time.Time `json:"lastVerify,omitzero"`
-		}{newHeader("Status", m.Topology.Metadata.Name, m.Substitutions()), result.Changed(), last.StartedAt})
+		}{newHeader("Status", m.Topology.Metadata.Name, m.Substituted(ctx)), result.Changed(), last.StartedAt})
 	}
 	title := fmt.Sprintf("%s is up; nothing was verified", m.Topology.Metadata.Name)
 	if !result.Changed() {
