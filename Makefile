@@ -29,7 +29,7 @@ host: ## Install what the demo and the end-to-end tests need from Debian (contai
 .PHONY: build
 build: ## Build bin/meshfed
 	@mkdir -p bin
-	@[ -x bin/meshfed ] || echo "building bin/meshfed: 3 to 4 minutes the first time, seconds later" >&2
+	@[ -x bin/meshfed ] || echo "building bin/meshfed: a few minutes the first time, seconds later" >&2
 	@go build -ldflags '$(LDFLAGS)' -o bin/meshfed ./cmd/meshfed 2> >(grep -v '^go: downloading' >&2)
 
 .PHONY: bundle

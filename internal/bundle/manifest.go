@@ -78,7 +78,8 @@ type Package struct {
 type Settings struct {
 	// UpstreamEnvoy: the proxy lacks Istio's own filters, which Istio must not configure.
 	UpstreamEnvoy bool `json:"upstreamEnvoy"`
-	// BridgeCNI: the node image brings the pod network, kind must install none.
+	// BridgeCNI: the node image has the bridge plug-in and no kindnet; kind must install no
+	// network, and who makes the cluster configures the bridge.
 	BridgeCNI bool `json:"bridgeCNI"`
 }
 
