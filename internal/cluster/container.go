@@ -4,14 +4,15 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Container is what matters of a container.
@@ -22,9 +23,12 @@ type Container struct {
 	Labels map[string]string
 	// Image is the name that the container was made from.
 	Image string
-	// State is podman's word: created, running, stopping, stopped, exited and others. A
-	// container whose processes were killed together with podman's monitor stays "running".
+	// State is the engine's word: created, running, exited, paused, dead and others of Docker;
+	// created, running, stopping, stopped, exited and others of podman. A container whose
+	// processes were killed together with podman's monitor stays "running".
 	State string
+	// Started is when it was last started; zero when it never was.
+	Started time.Time
 	// Networks maps the networks it is attached to, to the IPv4 address it has there now;
 	// the address is invalid while the container does not run.
 	Networks map[string]netip.Addr
@@ -88,14 +92,20 @@ func inspectContainers(ctx context.Context, e Engine, ids []string) ([]Container
 	return parseContainers([]byte(out))
 }
 
-// parseContainers reads what podman container inspect writes.
+// parseContainers reads what container inspect of either engine writes.
 func parseContainers(data []byte) ([]Container, error) {
 	var raw []struct {
 		ID        string `json:"Id"`
 		Name      string
 		ImageName string
-		State     struct{ Status string }
-		Config    struct{ Labels map[string]string }
+		State     struct {
+			Status    string
+			StartedAt time.Time
+		}
+		Config struct {
+			Labels map[string]string
+			Image  string
+		}
 
 		NetworkSettings struct {
 			Networks map[string]struct{ IPAddress string }
@@ -107,8 +117,8 @@ func parseContainers(data []byte) ([]Container, error) {
 	}
 	list := make([]Container, len(raw))
 	for i, r := range raw {
-		list[i] = Container{ID: r.ID, Name: strings.TrimPrefix(r.Name, "/"), Labels: r.Config.Labels, Image: r.ImageName,
-			State: r.State.Status, Networks: map[string]netip.Addr{}}
+		list[i] = Container{ID: r.ID, Name: strings.TrimPrefix(r.Name, "/"), Labels: r.Config.Labels, Image: cmp.Or(r.ImageName, r.Config.Image),
+			State: r.State.Status, Started: r.State.StartedAt, Networks: map[string]netip.Addr{}}
 		for name, n := range r.NetworkSettings.Networks {
 			// No address is what a container that does not run has.
 			addr, _ := netip.ParseAddr(n.IPAddress)
@@ -126,26 +136,4 @@ func parseContainers(data []byte) ([]Container, error) {
 		}
 	}
 	return list, nil
-}
-
-// removeAttempts is how often a container is asked to go: podman needs two attempts when the
-// processes were killed behind its back (the first only finds that out).
-const removeAttempts = 3
-
-// RemoveContainers removes containers at once, without time to stop, together with their
-// anonymous volumes. Absent is success; nothing is asked about what is in them.
-func RemoveContainers(ctx context.Context, e Engine, names ...string) error {
-	var errs []error
-	for _, name := range names {
-		var err error
-		for range removeAttempts {
-			if _, err = e.Run(ctx, "rm", "--force", "--volumes", "--time", "0", name); err == nil || absent(err) || ctx.Err() != nil {
-				break
-			}
-		}
-		if err != nil && !absent(err) {
-			errs = append(errs, fmt.Errorf("removing container %s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -40,7 +41,7 @@ func TestContainers(t *testing.T) {
 	want := []Container{{
 		ID: "7585285867f72ef0bd12640556b6a8a20d6ba40bd0de0c5f073c0c95fd3c90b2", Name: "lab-west-control-plane",
 		Labels: map[string]string{"io.buildah.version": "1.28.2", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
-		Image:  "localhost/kindnode:v1.36.3", State: "running",
+		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 7, 49, 11, 473086425, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.0.9")},
 		Ports:    map[int]int{30100: 30100, 6443: 44859},
 	}}
@@ -49,6 +50,29 @@ func TestContainers(t *testing.T) {
 	}
 	if !got[0].Running() || !got[0].On("meshfed-lab") || got[0].On("podman") {
 		t.Error("it runs, on meshfed-lab alone")
+	}
+}
+
+func TestContainersOfDocker(t *testing.T) {
+	t.Parallel()
+	got, err := parseContainers([]byte(fixture(t, "docker-containers.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Container{{
+		ID: "8c2fa997f8a28d4be4a56c9a7f4fe11371c37cb4b8d218b56a57613c0402c279", Name: "lab-west-control-plane",
+		Labels: map[string]string{"a": "b", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
+		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 10, 34, 25, 759969421, time.UTC),
+		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.7.2")},
+		Ports:    map[int]int{30100: 30123, 6443: 32770},
+	}, {
+		ID: "2ea988bf75d5419f36bb50f59bcf4d8f717d4c788f87f1cfc3853be2e6410b8f", Name: "lab-dead",
+		Labels: map[string]string{"a": "b"}, Image: "localhost/kindnode:v1.36.3", State: "exited",
+		Started: time.Date(2026, 11, 22, 10, 34, 26, 289751516, time.UTC),
+		Networks: map[string]netip.Addr{"meshfed-lab": {}}, Ports: map[int]int{},
+	}}
+	if diff := cmp.Diff(want, got, addresses); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -94,6 +118,46 @@ func TestRemoveContainers(t *testing.T) {
 	}
 }
 
+func TestRemoveContainersOfDocker(t *testing.T) {
+	t.Parallel()
+	e := &clustertest.Engine{Engine: docker, Answers: []clustertest.Answer{
+		{To: "rm", Fails: "Error response from daemon: removal of container x is already in progress"},
+		{To: "container inspect x", Out: fixture(t, "docker-containers.json"), Once: true},
+		{To: "container inspect x", Fails: "Error: No such container: x"},
+	}}
+	if err := RemoveContainers(t.Context(), e, "x"); err != nil {
+		t.Error(err)
+	}
+	if got := e.Calls("rm"); len(got) != 1 || got[0] != "rm --force --volumes x" {
+		t.Errorf("calls: %q", got)
+	}
+}
+
+func TestVolumes(t *testing.T) {
+	t.Parallel()
+	const list = `[{"Name": "v", "Driver": "local", "Labels": {"lab-west-control-plane": ""}}, {"Name": "w", "Labels": null}]`
+	want := []Volume{{Name: "v", Labels: map[string]string{"lab-west-control-plane": ""}}, {Name: "w"}}
+	for name, e := range map[string]*clustertest.Engine{
+		podman: {Answers: []clustertest.Answer{{To: "volume ls --format json", Out: list}}},
+		docker: {Engine: docker, Answers: []clustertest.Answer{{To: "volume ls --quiet", Out: "v\nw"}, {To: "volume inspect v w", Out: list}}},
+		"one goes meanwhile": {Engine: docker, Answers: []clustertest.Answer{{To: "volume ls --quiet", Out: "v\ngone\nw"},
+			{To: "volume inspect v gone w", Fails: "Error: No such volume: gone"}, {To: "volume inspect gone", Fails: "Error: No such volume: gone"},
+			{To: "volume inspect v", Out: `[{"Name": "v", "Labels": {"lab-west-control-plane": ""}}]`}, {To: "volume inspect w", Out: `[{"Name": "w"}]`}}},
+	} {
+		got, err := Volumes(t.Context(), e)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	if got, err := Volumes(t.Context(), &clustertest.Engine{Engine: docker}); err != nil || got != nil {
+		t.Errorf("none: %v, %v", got, err)
+	}
+	broken := &clustertest.Engine{Engine: docker, Answers: []clustertest.Answer{{To: "volume ls", Out: "v"}, {To: "volume inspect", Fails: "cannot connect"}}}
+	if _, err := Volumes(t.Context(), broken); err == nil {
+		t.Error("an engine that does not answer")
+	}
+}
+
 func TestImages(t *testing.T) {
 	t.Parallel()
 	e := &clustertest.Engine{Answers: []clustertest.Answer{
@@ -102,6 +166,10 @@ func TestImages(t *testing.T) {
 		{To: "image inspect", Fails: "Error: inspecting object: nosuch: image not known"},
 		{To: "image rm", Fails: "Error: nosuch: image not known"},
 	}}
+	if labels, ok, err := ImageLabels(t.Context(), &clustertest.Engine{Engine: docker,
+		Answers: []clustertest.Answer{{To: "image inspect --format {{json .Config.Labels}} have", Out: `{"a": "b"}`}}}, "have"); err != nil || !ok || labels["a"] != "b" {
+		t.Errorf("%v %v %v", labels, ok, err)
+	}
 	if labels, ok, err := ImageLabels(t.Context(), e, "have"); err != nil || !ok || labels["a"] != "b" {
 		t.Errorf("%v %v %v", labels, ok, err)
 	}
@@ -119,9 +187,16 @@ func TestImages(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(fixture(f, "container.json")))
 	f.Add([]byte(fixture(f, "networks.json")))
+	f.Add([]byte(fixture(f, "docker-containers.json")))
+	f.Add([]byte(fixture(f, "docker-networks.json")))
+	f.Add([]byte(fixture(f, "docker-info.json")))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		_, _ = parseContainers(data)
 		_, _ = parseNetworks(data)
+		_, _ = parseVolumes(string(data))
+		if info, err := parseDockerInfo(string(data)); err == nil {
+			_ = new(Facts).readDocker(info, here())
+		}
 		parseRoutes(string(data))
 	})
 }

@@ -4,55 +4,79 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/meshfed/meshfed/internal/diag"
 )
 
 const (
-	// capSysResource is the bit of CAP_SYS_RESOURCE, from linux/capability.h.
-	capSysResource = 24
-	// cgroup2Magic is what statfs says of a cgroup v2 mount, from linux/magic.h.
-	cgroup2Magic = 0x63677270
-	// rlimitProcesses is RLIMIT_NPROC, from asm-generic/resource.h; package syscall lacks it.
-	rlimitProcesses = 6
 	// oldestPodman is the first release whose networks have labels and lease ranges as used here.
 	oldestPodman = 4
+	// oldestDocker is the first release that tells its cgroup version and never pulls when told so.
+	oldestDocker = 20_10
+	// neverDocker: Docker went from 1.13 to 17.03; podman, which answers in Docker's stead on
+	// its socket, has the numbers between.
+	neverDocker = 17_00
 )
 
-// Detect finds the container engine and reads the host's facts. It changes nothing and takes
-// about 0.1 s. Without an engine that can be used the error is an ErrNoEngine, with the
-// command that installs one as its hint.
-func Detect(ctx context.Context) (Facts, error) {
-	engine, err := findEngine(lookPath)
+// Detect finds the container engine and reads the host's facts. prefer is docker or podman when
+// an earlier run has recorded which it used, and empty otherwise: see Facts.Why. It changes
+// nothing and takes about 0.1 s. Without an engine that can be used the error is an ErrNoEngine,
+// with what to do as its hint.
+func Detect(ctx context.Context, prefer string) (Facts, error) {
+	got, err := newFinder().find(ctx, prefer)
 	if err != nil {
 		return Facts{}, err
 	}
 	f := hostFacts()
-	f.Engine = engine
-	if err := f.readEngine(ctx, Podman{}); err != nil {
+	f.Engine, f.Why = got.engine, got.why
+	if got.engine == docker {
+		err = f.readDocker(got.info, thisMachine())
+	} else {
+		err = f.readPodman(ctx, Podman{})
+	}
+	if err != nil {
 		return Facts{}, err
 	}
-	f.FreeDisk, err = freeDisk(f.StorageRoot)
-	return f, err
+	if f.Remote {
+		f = f.withoutHost()
+	}
+	if free, ferr := freeDisk(f.StorageRoot); f.Remote || ferr != nil {
+		f.DiskUnknown = true
+	} else {
+		f.FreeDisk = free
+	}
+	return f, nil
 }
 
-// readEngine asks podman for its version and where it stores things.
-func (f *Facts) readEngine(ctx context.Context, e Engine) error {
+// withoutHost forgets what is true of this process's kernel and not of the engine's.
+func (f Facts) withoutHost() Facts {
+	return Facts{Engine: f.Engine, Why: f.Why, EngineVersion: f.EngineVersion, StorageRoot: f.StorageRoot, Arch: f.Arch,
+		Remote: true, Root: f.Root, CgroupV1: f.CgroupV1, Runtime: f.Runtime, MaxOpenFiles: defaultLimit, MaxProcesses: defaultLimit}
+}
+
+// readPodman asks podman for its version and where it stores things.
+func (f *Facts) readPodman(ctx context.Context, e Engine) error {
 	out, err := e.Run(ctx, "info", "--format", "json")
 	if err != nil {
 		return diag.Hint(fmt.Errorf("asking %s about itself: %w", e.Name(), err), "podman info shows what is wrong with it")
 	}
 	var info struct {
+		Host struct {
+			Arch            string `json:"arch"`
+			CgroupVersion   string `json:"cgroupVersion"`
+			ServiceIsRemote bool   `json:"serviceIsRemote"`
+			Security        struct {
+				Rootless bool `json:"rootless"`
+			} `json:"security"`
+		} `json:"host"`
 		Store struct {
 			GraphRoot string `json:"graphRoot"`
 		} `json:"store"`
@@ -63,7 +87,11 @@ func (f *Facts) readEngine(ctx context.Context, e Engine) error {
 	if err := json.Unmarshal([]byte(out), &info); err != nil {
 		return fmt.Errorf("reading what %s says of itself: %w", e.Name(), err)
 	}
-	f.EngineVersion, f.StorageRoot = info.Version.Version, info.Store.GraphRoot
+	f.EngineVersion, f.StorageRoot, f.Arch = info.Version.Version, info.Store.GraphRoot, goArch(info.Host.Arch)
+	if info.Host.ServiceIsRemote || runtime.GOOS != "linux" {
+		// Podman has to be root where it runs, which is not here.
+		f.Remote, f.Root, f.CgroupV1 = true, !info.Host.Security.Rootless, info.Host.CgroupVersion == "v1"
+	}
 	major, _, _ := strings.Cut(f.EngineVersion, ".")
 	if n, err := strconv.Atoi(major); err != nil || n < oldestPodman {
 		return diag.Hint(fmt.Errorf("podman %s is too old: %d.0 or newer is needed", f.EngineVersion, oldestPodman), podmanHint)
@@ -71,84 +99,89 @@ func (f *Facts) readEngine(ctx context.Context, e Engine) error {
 	return nil
 }
 
-// hostFacts reads what the kernel says.
-func hostFacts() Facts {
-	_, noRunc := lookPath("runc")
-	f := Facts{
-		Root:             os.Geteuid() == 0,
-		CgroupV1:         !unifiedCgroups("/sys/fs/cgroup"),
-		NoSystemd:        missing("/run/systemd/system"),
-		NoRunc:           noRunc != nil,
-		NoModules:        missing("/lib/modules"),
-		MaxOpenFiles:     hardLimit(syscall.RLIMIT_NOFILE),
-		MaxProcesses:     hardLimit(rlimitProcesses),
-		InotifyInstances: readNumber("/proc/sys/fs/inotify/max_user_instances"),
-		InotifyWatches:   readNumber("/proc/sys/fs/inotify/max_user_watches"),
-	}
-	// podman lowers its own limit of processes to the highest process id before it starts
-	// anything, and what it has lowered can not be raised again.
-	if highest := readNumber("/proc/sys/kernel/pid_max"); highest > 0 {
-		f.MaxProcesses = min(f.MaxProcesses, uint64(highest))
-	}
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		f.NoSysResource = !hasCapability(string(status), capSysResource)
-	}
-	return f
+// dockerInfo is what matters of docker info.
+type dockerInfo struct {
+	ServerVersion, Name, OperatingSystem, OSType, Architecture string
+	KernelVersion, CgroupVersion, DockerRootDir                string
+	DefaultRuntime                                             string
+	SecurityOptions, ServerErrors                              []string
+	ClientInfo                                                 struct{ Context string }
+
+	// endpoint is the daemon's address as the current context has it; empty when not known.
+	endpoint string
 }
 
-// unifiedCgroups says whether cgroup v2 is mounted at root, as podman itself decides it.
-func unifiedCgroups(root string) bool {
-	var s syscall.Statfs_t
-	return syscall.Statfs(root, &s) == nil && int64(s.Type) == cgroup2Magic
+func parseDockerInfo(text string) (dockerInfo, error) {
+	var info dockerInfo
+	if err := json.Unmarshal([]byte(text), &info); err != nil {
+		return dockerInfo{}, fmt.Errorf("reading what docker says of its daemon: %w", err)
+	}
+	return info, nil
 }
 
-// hasCapability reads the bounding set in /proc/<pid>/status; what can not be read is taken
-// to be there.
-func hasCapability(status string, bit int) bool {
-	for line := range strings.Lines(status) {
-		if hex, ok := strings.CutPrefix(line, "CapBnd:"); ok {
-			set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
-			return err != nil || set&(1<<bit) != 0
-		}
-	}
-	return true
+// machine is what tells this process's machine from that of a daemon.
+type machine struct {
+	os, kernel string
+	exists     func(path string) bool
 }
 
-func missing(path string) bool {
-	_, err := os.Stat(path)
-	return errors.Is(err, fs.ErrNotExist)
+// thisMachine is the one that this process runs on.
+func thisMachine() machine {
+	return machine{os: runtime.GOOS, kernel: kernelRelease(), exists: func(path string) bool { return !missing(path) }}
 }
 
-func hardLimit(resource int) uint64 {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(resource, &l); err != nil {
-		return defaultLimit
+// readDocker reads what the daemon said of itself, and refuses one that can not be used.
+func (f *Facts) readDocker(info dockerInfo, here machine) error {
+	f.EngineVersion, f.StorageRoot, f.Arch, f.Runtime = info.ServerVersion, info.DockerRootDir, goArch(info.Architecture), info.DefaultRuntime
+	version, ok := releaseNumber(info.ServerVersion)
+	switch {
+	case ok && version >= 2_00 && version < neverDocker:
+		return diag.Hint(fmt.Errorf("%w: what answers docker is podman %s", ErrNoEngine, info.ServerVersion),
+			"unset DOCKER_HOST or choose another docker context, or set "+providerVariable+"=podman")
+	case !ok || version < oldestDocker:
+		return diag.Hint(fmt.Errorf("docker %s is too old: 20.10 or newer is needed", info.ServerVersion), "https://docs.docker.com/engine/install")
+	case info.OSType != "" && info.OSType != "linux":
+		return diag.Hint(fmt.Errorf("%w: Docker runs containers of %s, and nodes are containers of Linux", ErrNoEngine, info.OSType),
+			"switch Docker to Linux containers")
 	}
-	return min(l.Max, defaultLimit)
+	f.CgroupV1 = info.CgroupVersion == "1"
+	f.Remote = info.remote(here)
+	return nil
 }
 
-func readNumber(path string) int {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return 0
+// remote says whether the daemon's kernel or network is not that of this process. What may be
+// either is taken for remote: then nothing of this host is adjusted or believed.
+func (i dockerInfo) remote(here machine) bool {
+	switch {
+	case here.os != "linux" || strings.Contains(i.OperatingSystem, "Docker Desktop"):
+		return true
+	case i.endpoint != "" && !strings.HasPrefix(i.endpoint, "unix://"):
+		return true
+	case slices.Contains(i.SecurityOptions, "name=rootless"):
+		// A network of its own, which this process can not reach.
+		return true
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 0
-	}
-	return n
+	// A forwarded socket leads to another kernel, one that is mounted into a container to
+	// folders that are not to be seen here.
+	return i.KernelVersion != here.kernel || !here.exists(i.DockerRootDir)
 }
 
-// freeDisk returns the bytes that are free where path is, or will be.
-func freeDisk(path string) (uint64, error) {
-	var s syscall.Statfs_t
-	err := syscall.Statfs(path, &s)
-	for errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
-		path = filepath.Dir(path)
-		err = syscall.Statfs(path, &s)
+// releaseNumber reads major and minor of 20.10.24+dfsg1 as 2010.
+func releaseNumber(version string) (int, bool) {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, aerr := strconv.Atoi(major)
+	b, berr := strconv.Atoi(minor)
+	return a*100 + b, cmp.Or(aerr, berr) == nil
+}
+
+// goArch is Go's name of an architecture.
+func goArch(name string) string {
+	switch name {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
 	}
-	if err != nil {
-		return 0, fmt.Errorf("looking for free disk at %s: %w", path, err)
-	}
-	return s.Bavail * uint64(s.Bsize), nil
+	return name
 }

@@ -4,48 +4,12 @@
 package cluster
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/meshfed/meshfed/internal/cluster/clustertest"
 )
 
-func TestFindEngine(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		have       []string
-		want, fail string
-	}{
-		"podman":      {have: []string{"podman"}, want: "podman"},
-		"both":        {have: []string{"docker", "podman"}, want: "podman"},
-		"docker only": {have: []string{"docker"}, fail: "Docker comes with the next release"},
-		"nothing":     {fail: "podman is not in PATH"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := findEngine(func(name string) (string, error) {
-				for _, h := range test.have {
-					if h == name {
-						return "/usr/bin/" + name, nil
-					}
-				}
-				return "", errors.New("not found")
-			})
-			if test.fail == "" {
-				if err != nil || got != test.want {
-					t.Errorf("%q, %v", got, err)
-				}
-				return
-			}
-			refused(t, err, test.fail, "apt-get install -y podman")
-			if !errors.Is(err, ErrNoEngine) {
-				t.Errorf("%v is no ErrNoEngine", err)
-			}
-		})
-	}
-}
-
-func TestReadEngine(t *testing.T) {
+func TestReadPodman(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ out, fails, want string }{
 		"good":    {out: `{"store": {"graphRoot": "/data"}, "version": {"Version": "4.3.1"}}`},
@@ -56,7 +20,7 @@ func TestReadEngine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var f Facts
-			err := f.readEngine(t.Context(), &clustertest.Engine{Answers: []clustertest.Answer{{To: "info", Out: test.out, Fails: test.fails}}})
+			err := f.readPodman(t.Context(), &clustertest.Engine{Answers: []clustertest.Answer{{To: "info", Out: test.out, Fails: test.fails}}})
 			if test.want != "" {
 				refused(t, err, test.want, "")
 				return
@@ -65,6 +29,73 @@ func TestReadEngine(t *testing.T) {
 				t.Errorf("%+v, %v", f, err)
 			}
 		})
+	}
+}
+
+func TestReadPodmanOfAnotherHost(t *testing.T) {
+	t.Parallel()
+	f := restricted()
+	f.Root = false
+	out := `{"host": {"arch": "arm64", "cgroupVersion": "v2", "serviceIsRemote": true, "security": {"rootless": false}},
+		"store": {"graphRoot": "/data"}, "version": {"Version": "5.4.0"}}`
+	if err := f.readPodman(t.Context(), &clustertest.Engine{Answers: []clustertest.Answer{{To: "info", Out: out}}}); err != nil {
+		t.Fatal(err)
+	}
+	if f = f.withoutHost(); !f.Remote || !f.Root || f.CgroupV1 || f.Arch != "arm64" || f.Adjustments() != nil || f.containersConf() != "" {
+		t.Errorf("%+v adjusts %q", f, f.Adjustments())
+	}
+}
+
+// here is the machine that testdata/docker-info.json was recorded on.
+func here() machine {
+	return machine{os: "linux", kernel: "6.1.0-40-amd64", exists: func(path string) bool { return path == "/var/lib/docker" }}
+}
+
+func TestReadDocker(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*dockerInfo, *machine)
+		remote bool
+		want   string
+	}{
+		"this host":       {},
+		"its socket":      {change: func(i *dockerInfo, _ *machine) { i.endpoint = "unix:///var/run/docker.sock" }},
+		"tcp":             {change: func(i *dockerInfo, _ *machine) { i.endpoint = "tcp://lab:2376" }, remote: true},
+		"ssh":             {change: func(i *dockerInfo, _ *machine) { i.endpoint = "ssh://lab" }, remote: true},
+		"Docker Desktop":  {change: func(i *dockerInfo, _ *machine) { i.OperatingSystem = "Docker Desktop" }, remote: true},
+		"a Mac":           {change: func(_ *dockerInfo, m *machine) { m.os = "darwin" }, remote: true},
+		"another kernel":  {change: func(i *dockerInfo, _ *machine) { i.KernelVersion = "6.6.12-linuxkit" }, remote: true},
+		"a mounted sock":  {change: func(_ *dockerInfo, m *machine) { m.exists = func(string) bool { return false } }, remote: true},
+		"rootless":        {change: func(i *dockerInfo, _ *machine) { i.SecurityOptions = []string{"name=seccomp", "name=rootless"} }, remote: true},
+		"oldest":          {change: func(i *dockerInfo, _ *machine) { i.ServerVersion = "20.10.0" }},
+		"too old":         {change: func(i *dockerInfo, _ *machine) { i.ServerVersion = "19.03.15" }, want: "docker 19.03.15 is too old: 20.10 or newer"},
+		"very old":        {change: func(i *dockerInfo, _ *machine) { i.ServerVersion = "1.13.1" }, want: "too old"},
+		"no version":      {change: func(i *dockerInfo, _ *machine) { i.ServerVersion = "dev" }, want: "too old"},
+		"podman's socket": {change: func(i *dockerInfo, _ *machine) { i.ServerVersion = "4.3.1" }, want: "what answers docker is podman 4.3.1"},
+		"Windows":         {change: func(i *dockerInfo, _ *machine) { i.OSType = "windows" }, want: "containers of windows"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info, err := parseDockerInfo(fixture(t, "docker-info.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, f := here(), Facts{Engine: docker}
+			if test.change != nil {
+				test.change(&info, &m)
+			}
+			err = f.readDocker(info, m)
+			if test.want != "" {
+				refused(t, err, test.want, "")
+				return
+			}
+			if err != nil || f.Remote != test.remote || f.StorageRoot != "/var/lib/docker" || f.Arch != "amd64" || !f.CgroupV1 || f.Runtime != "runc" {
+				t.Errorf("%+v, %v", f, err)
+			}
+		})
+	}
+	if _, err := parseDockerInfo("hello"); err == nil {
+		t.Error("garbage was read")
 	}
 }
 

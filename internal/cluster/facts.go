@@ -21,15 +21,26 @@ const defaultLimit = 1048576
 // Facts are what matters of a host for running clusters on it. They are read once, by Detect,
 // and are plain data afterwards.
 type Facts struct {
-	// Engine is the name of the container engine: podman.
+	// Engine is the name of the container engine: docker or podman.
 	Engine string
+	// Why says in a phrase how it was found: "DOCKER_HOST is set".
+	Why string
 	// EngineVersion is its version, for example 4.3.1.
 	EngineVersion string
 	// StorageRoot is the folder in which the engine keeps images, containers and volumes.
 	StorageRoot string
-	// FreeDisk are the bytes that are free there.
-	FreeDisk uint64
-	// Root says that this process has user id 0.
+	// FreeDisk are the bytes that are free there; DiskUnknown says that nobody can tell.
+	FreeDisk    uint64
+	DiskUnknown bool
+	// Arch is Go's name of the engine's architecture; empty when the engine does not say.
+	Arch string
+	// Remote says that the kernel or the network of the engine is not this process's: Docker
+	// Desktop, a daemon of another host, one without root. What follows of the host is then
+	// not known, nothing of it is adjusted, and clusters are reached by published ports only.
+	Remote bool
+	// Runtime is Docker's default OCI runtime; empty for podman.
+	Runtime string
+	// Root says that this process has user id 0. Podman needs that, Docker does not.
 	Root bool
 	// CgroupV1 says that the host has no unified cgroup hierarchy (v1 or hybrid).
 	CgroupV1 bool
@@ -62,8 +73,11 @@ func (f Facts) Adjustments() []string {
 	if f.CgroupV1 {
 		said = append(said, "The kubelet is told to accept cgroup v1.")
 	}
-	if f.NoModules {
+	if f.makesModules() {
 		said = append(said, "The empty folder /lib/modules is made, because every node mounts it.")
+	}
+	if !f.Root {
+		return said
 	}
 	for _, s := range f.sysctls() {
 		said = append(said, fmt.Sprintf("%s is raised from %d to %d, because each node watches many files.", s.name, s.have, s.want))
@@ -71,8 +85,29 @@ func (f Facts) Adjustments() []string {
 	return said
 }
 
-// configReasons says why the engine needs a configuration of our own.
+// Advice says in sentences what is low on this host and only root can raise; empty for root.
+// Clusters run nevertheless, a few at least.
+func (f Facts) Advice() []string {
+	var said []string
+	if f.Root {
+		return nil
+	}
+	for _, s := range f.sysctls() {
+		said = append(said, fmt.Sprintf("%s is %d, and several nodes may need %d (\"too many open files\"): sudo sysctl -w %s=%d",
+			s.name, s.have, s.want, s.name, s.want))
+	}
+	return said
+}
+
+// makesModules says whether Prepare makes /lib/modules; Docker's daemon does so itself.
+func (f Facts) makesModules() bool { return f.NoModules && f.Engine != docker }
+
+// configReasons says why podman needs a configuration of our own. Docker's daemon is the
+// user's, and a podman elsewhere reads none of ours.
 func (f Facts) configReasons() []string {
+	if f.Engine == docker || f.Remote {
+		return nil
+	}
 	var reasons []string
 	if f.boundLimits() {
 		reasons = append(reasons, fmt.Sprintf("containers get at most %d open files and %d processes, because limits can not be raised here",

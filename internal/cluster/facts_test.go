@@ -117,7 +117,7 @@ func TestPrepareRefuses(t *testing.T) {
 		change     func(*Facts)
 		want, hint string
 	}{
-		"no root": {func(f *Facts) { f.Root = false }, "root only", "sudo"},
+		"no root": {func(f *Facts) { f.Root = false }, "clusters belong to root", "sudo"},
 		"no runc": {func(f *Facts) { f.NoRunc = true }, "cgroup v1", "apt-get install -y runc"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,6 +128,58 @@ func TestPrepareRefuses(t *testing.T) {
 			_, err := Prepare(t.Context(), f, t.TempDir())
 			refused(t, err, test.want, test.hint)
 		})
+	}
+}
+
+func TestDockerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f := restricted()
+	f.Engine, f.Root, f.Runtime = docker, false, "runc"
+	f.NoRunc = true
+	golden(t, "restricted-docker.txt", strings.Join(append(f.Adjustments(), f.Advice()...), "\n")+"\n")
+	dir := filepath.Join(t.TempDir(), "state")
+	e, err := Prepare(t.Context(), f, dir)
+	if err != nil || e != Engine(Docker{}) || Open(f, dir) != Engine(Docker{}) {
+		t.Errorf("%v, %v", e, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder was made: %v", err)
+	}
+	if got := ordinary(); got.Advice() != nil {
+		t.Errorf("advice: %q", got.Advice())
+	}
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	// As recorded from the daemon of such a host.
+	caps := errors.New("docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: " +
+		"unable to start container process: unable to apply caps: operation not permitted: unknown")
+	f := restricted()
+	f.Engine, f.Runtime = docker, "runc"
+	refused(t, f.Explain(caps), "CAP_SYS_RESOURCE is missing on this host, and Docker's runtime runc asks for it", "--default-runtime")
+	if other := errors.New("port is already allocated"); f.Explain(other) != other || f.Explain(nil) != nil {
+		t.Error("another error was explained")
+	}
+	f.Engine = podman
+	if f.Explain(caps) != caps {
+		t.Error("podman has no daemon")
+	}
+}
+
+func TestOpen(t *testing.T) {
+	if os.Getenv("CONTAINERS_CONF") != "" {
+		t.Skip("the environment names a configuration, which wins")
+	}
+	t.Parallel()
+	f, dir := restricted(), t.TempDir()
+	f.NoModules, f.InotifyInstances, f.InotifyWatches = false, 0, 0
+	if e := Open(f, dir); e != Engine(Podman{}) {
+		t.Errorf("before: %v", e)
+	}
+	made, err := Prepare(t.Context(), f, dir)
+	if err != nil || Open(f, dir) != made {
+		t.Errorf("%v and then %v, %v", made, Open(f, dir), err)
 	}
 }
 

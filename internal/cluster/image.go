@@ -12,7 +12,11 @@ import (
 
 // ImageLabels returns the labels of an image, and false when the engine does not have it.
 func ImageLabels(ctx context.Context, e Engine, image string) (map[string]string, bool, error) {
-	out, err := e.Run(ctx, "image", "inspect", "--format", "{{json .Labels}}", image)
+	field := "{{json .Labels}}"
+	if isDocker(e) {
+		field = "{{json .Config.Labels}}"
+	}
+	out, err := e.Run(ctx, "image", "inspect", "--format", field, image)
 	if absent(err) {
 		return nil, false, nil
 	}

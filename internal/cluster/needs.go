@@ -14,8 +14,9 @@ import (
 )
 
 // CheckDisk refuses a host with fewer free bytes at the engine's storage root than need.
+// What is not known is not refused.
 func CheckDisk(f Facts, need uint64) error {
-	if f.FreeDisk >= need {
+	if f.DiskUnknown || f.FreeDisk >= need {
 		return nil
 	}
 	return diag.Hint(fmt.Errorf("%s has %s free at %s; about %s are needed", f.Engine, gib(f.FreeDisk), f.StorageRoot, gib(need)),

@@ -35,6 +35,10 @@ func TestCheckDisk(t *testing.T) {
 	if err := CheckDisk(f, 15<<30); err != nil {
 		t.Error(err)
 	}
-	f.FreeDisk = 3 << 30
+	f.FreeDisk, f.DiskUnknown = 0, true
+	if err := CheckDisk(f, 15<<30); err != nil {
+		t.Errorf("what is not known: %v", err)
+	}
+	f.FreeDisk, f.DiskUnknown = 3<<30, false
 	refused(t, CheckDisk(f, 15<<30), "3.0 GiB free at /var/lib/containers/storage; about 15.0 GiB are needed", "podman system df")
 }

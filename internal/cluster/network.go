@@ -5,12 +5,12 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -26,6 +26,10 @@ type Network struct {
 	// First and Last bound the addresses that the engine gives to containers; invalid when
 	// it may give any.
 	First, Last netip.Addr
+	// Gateway is the address of the engine's host on it; invalid when it has none.
+	Gateway netip.Addr
+	// DNS says that containers on it resolve each other's names through the engine.
+	DNS bool
 	// Labels of the network.
 	Labels map[string]string
 }
@@ -75,7 +79,20 @@ func InspectNetwork(ctx context.Context, e Engine, name string) (Network, error)
 	if err != nil {
 		return Network{}, fmt.Errorf("reading container network %s: %w", name, err)
 	}
-	return list[0].Network, nil
+	n := list[0].Network
+	n.DNS = n.DNS && servesNames(e)
+	return n, nil
+}
+
+// JoinNetwork returns a network of someone else's that clusters only join: it is never made and
+// never removed. One that does not exist is an ErrNoNetwork; that of kind is then made by kind.
+func JoinNetwork(ctx context.Context, e Engine, name string) (Network, error) {
+	n, err := InspectNetwork(ctx, e, name)
+	if err == nil && !n.Subnet.IsValid() {
+		err = diag.Hint(fmt.Errorf("container network %s has no IPv4 subnet that clusters could join", name),
+			"choose another spec.containerNetwork, or none: the topology then gets its own")
+	}
+	return n, err
 }
 
 // EnsureNetwork makes the network when it is missing, on the first /24 that is free on this
@@ -85,7 +102,7 @@ func EnsureNetwork(ctx context.Context, e Engine, s NetworkSpec) (Network, error
 	n, err := InspectNetwork(ctx, e, s.Name)
 	switch {
 	case err == nil:
-		return n, owned(n, s.Labels)
+		return n, owned(e, n, s.Labels)
 	case !errors.Is(err, ErrNoNetwork):
 		return Network{}, err
 	}
@@ -94,24 +111,35 @@ func EnsureNetwork(ctx context.Context, e Engine, s NetworkSpec) (Network, error
 		return Network{}, err
 	}
 	used = append(used, s.Avoid...)
+	packet, err := packetSize(ctx, e)
+	if err != nil {
+		return Network{}, err
+	}
 	for subnet := range freeSubnets(used) {
-		err = createNetwork(ctx, e, s, subnet)
+		err = createNetwork(ctx, e, s, subnet, packet)
 		if err == nil {
 			return InspectNetwork(ctx, e, s.Name)
 		}
 		// Someone was faster, or the engine knows of a use that the host does not show.
-		if !strings.Contains(err.Error(), "already used") && !strings.Contains(err.Error(), "being used") {
+		if !said(err, "already used", "being used", "overlap") {
 			break
 		}
 	}
 	if err == nil {
-		err = diag.Hint(errors.New("every subnet that could be used overlaps something on this host"), "ip route and podman network ls show what is in use")
+		err = diag.Hint(errors.New("every subnet that could be used overlaps something on this host"), fmt.Sprintf("ip route and %s network ls show what is in use", e.Name()))
 	}
 	return Network{}, fmt.Errorf("making container network %s: %w", s.Name, err)
 }
 
-func createNetwork(ctx context.Context, e Engine, s NetworkSpec, subnet netip.Prefix) error {
+func createNetwork(ctx context.Context, e Engine, s NetworkSpec, subnet netip.Prefix, packet string) error {
 	args := []string{"network", "create", "--subnet", subnet.String()}
+	if isDocker(e) {
+		// Left to itself it does not tell which it has chosen.
+		args = append(args, "--gateway", subnet.Addr().Next().String())
+	}
+	if packet != "" {
+		args = append(args, "--opt", packetOption+"="+packet)
+	}
 	if s.Range != nil {
 		args = append(args, "--ip-range", s.Range(subnet).String())
 	}
@@ -120,6 +148,26 @@ func createNetwork(ctx context.Context, e Engine, s NetworkSpec, subnet netip.Pr
 	}
 	_, err := e.Run(ctx, append(args, s.Name)...)
 	return err
+}
+
+// packetOption is Docker's option for the largest packet of a network.
+const packetOption = "com.docker.network.driver.mtu"
+
+// packetSize is the largest packet of Docker's default network, which an administrator sets
+// where the host's own network has a smaller one than usual; Docker does not give it to other
+// networks by itself. Empty means the usual one.
+func packetSize(ctx context.Context, e Engine) (string, error) {
+	if !isDocker(e) {
+		return "", nil
+	}
+	out, err := e.Run(ctx, "network", "inspect", "--format", `{{index .Options "`+packetOption+`"}}`, "bridge")
+	if err != nil && !absent(err) {
+		return "", fmt.Errorf("looking at Docker's default network: %w", err)
+	}
+	if size, nerr := strconv.Atoi(out); err != nil || nerr != nil || size <= 0 {
+		return "", nil
+	}
+	return out, nil
 }
 
 // RemoveNetwork removes our network. Absent is success; one that is not ours, or that a
@@ -132,7 +180,7 @@ func RemoveNetwork(ctx context.Context, e Engine, name string, labels map[string
 	if err != nil {
 		return err
 	}
-	if err := owned(n, labels); err != nil {
+	if err := owned(e, n, labels); err != nil {
 		return err
 	}
 	attached, err := Containers(ctx, e, "network="+name)
@@ -155,7 +203,7 @@ func RemoveNetwork(ctx context.Context, e Engine, name string, labels map[string
 }
 
 // owned refuses a network that is not ours and says whose it is.
-func owned(n Network, labels map[string]string) error {
+func owned(e Engine, n Network, labels map[string]string) error {
 	if n.OwnedBy(labels) {
 		return nil
 	}
@@ -164,43 +212,5 @@ func owned(n Network, labels map[string]string) error {
 		whose = fmt.Sprintf("it belongs to topology %s, owner %s", t, n.Labels[topology.LabelOwner])
 	}
 	return diag.Hint(fmt.Errorf("container network %s exists and is %w: %s", n.Name, ErrForeign, whose),
-		"choose another metadata.name, or remove it yourself: podman network rm "+n.Name)
-}
-
-// listedNetwork is a network with all that it occupies.
-type listedNetwork struct {
-	Network
-	subnets []netip.Prefix
-}
-
-// parseNetworks reads what podman network inspect writes.
-func parseNetworks(data []byte) ([]listedNetwork, error) {
-	var raw []struct {
-		Name    string            `json:"name"`
-		Labels  map[string]string `json:"labels"`
-		Subnets []struct {
-			Subnet netip.Prefix `json:"subnet"`
-			Lease  *struct {
-				Start netip.Addr `json:"start_ip"`
-				End   netip.Addr `json:"end_ip"`
-			} `json:"lease_range"`
-		} `json:"subnets"`
-	}
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, err
-	}
-	list := make([]listedNetwork, len(raw))
-	for i, r := range raw {
-		list[i].Name, list[i].Labels = r.Name, r.Labels
-		for _, s := range r.Subnets {
-			list[i].subnets = append(list[i].subnets, s.Subnet)
-			if s.Subnet.Addr().Is4() && !list[i].Subnet.IsValid() {
-				list[i].Subnet = s.Subnet
-				if s.Lease != nil {
-					list[i].First, list[i].Last = s.Lease.Start, s.Lease.End
-				}
-			}
-		}
-	}
-	return list, nil
+		fmt.Sprintf("choose another metadata.name, or remove it yourself: %s network rm %s", e.Name(), n.Name))
 }

@@ -34,7 +34,7 @@ const (
 	// FromHost is a process of this host: the API is on a loopback port.
 	FromHost Vantage = iota
 	// FromNetwork is a container or a pod of a cluster on the same container network: the
-	// API is at the control-plane node's address.
+	// API is at the control-plane node, by its name where the network serves names.
 	FromNetwork
 )
 
@@ -51,8 +51,11 @@ type Spec struct {
 	Nodes []Node `json:"nodes,omitempty"`
 	// Ports published on 127.0.0.1 of the host, by the first control-plane node.
 	Ports []Port `json:"ports,omitempty"`
-	// Patches are kubeadm config patches of the user's, applied after our own.
+	// Patches are the user's: YAML for kubeadm's configuration, applied after our own, or TOML
+	// for containerd's; see topology.PatchTarget.
 	Patches []string `json:"patches,omitempty"`
+	// Registries that the nodes pull from elsewhere than their names say.
+	Registries []Registry `json:"registries,omitempty"`
 	// BridgeCNI says that the node image has the bridge CNI plugin and no manifest of its
 	// own: the provider then configures pod networking.
 	BridgeCNI bool `json:"bridgeCNI"`
@@ -72,6 +75,18 @@ type Port struct {
 	Host int `json:"host"`
 	// Node port.
 	Node int `json:"node"`
+	// Any says that another free host port will do: Host is where looking for one begins when
+	// the cluster is made.
+	Any bool `json:"any,omitempty"`
+}
+
+// Registry is a registry whose images are pulled from a server of choice.
+type Registry struct {
+	// Host is the registry as image names say it: docker.io, 10.90.0.1:5000.
+	Host string `json:"host"`
+	// Server is where it is: a URL, http:// for one without TLS; without a scheme it is spoken
+	// to with TLS.
+	Server string `json:"server"`
 }
 
 // SpecFor derives the spec of a kind cluster of t. The image and BridgeCNI come from the

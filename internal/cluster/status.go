@@ -3,7 +3,11 @@
 
 package cluster
 
-import "context"
+import (
+	"context"
+	"net/netip"
+	"time"
+)
 
 // State of a cluster that shall exist.
 type State string
@@ -17,6 +21,11 @@ const (
 	HalfMade State = "half-made"
 	// Stopped: whole, but its API does not answer. Ensure starts it.
 	Stopped State = "stopped"
+	// Paused: somebody has frozen its containers. Ensure lets them run on.
+	Paused State = "paused"
+	// Impaired: whole and its API answers, but its nodes do not reach each other's pods, as
+	// after a restart. Ensure mends it in place.
+	Impaired State = "impaired"
 	// Different: whole and running, but made from another spec. Ensure refuses it.
 	Different State = "different"
 	// Ready: whole, as the spec says, and its API answers.
@@ -31,6 +40,23 @@ type Status struct {
 	Reason string
 	// Differences are set when the state is Different.
 	Differences []Difference
+	// Notes say what has changed without making it different, such as a node's address.
+	Notes []string
+	// Started says when each node was last started, by its name; nil unless it is Ready.
+	Started map[string]time.Time
+}
+
+// NodeStatus is a node of a cluster as the engine has it.
+type NodeStatus struct {
+	// Name of the node and of its container.
+	Name string
+	// State is the engine's word: running, exited and others.
+	State string
+	// Address on the container network now; invalid while the node does not run.
+	Address netip.Addr
+	// Recorded is the address that it had when the cluster was made or last started by us;
+	// invalid when nothing is recorded.
+	Recorded netip.Addr
 }
 
 // Difference is a field in which a cluster that exists differs from its spec.

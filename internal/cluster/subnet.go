@@ -99,7 +99,7 @@ func SubnetsFree(ctx context.Context, e Engine, own string, subnets []netip.Pref
 		for _, u := range used {
 			if u != mine.Subnet && subnet.Overlaps(u) && u.Bits() >= subnet.Bits() {
 				taken = append(taken, diag.Hint(fmt.Errorf("subnet %s of the topology overlaps %s, which this host already uses", subnet, u),
-					"choose another podSubnet or serviceSubnet; `ip route` and `podman network ls` show what is in use"))
+					fmt.Sprintf("choose another podSubnet or serviceSubnet; `ip route` and `%s network ls` show what is in use", e.Name())))
 				break
 			}
 		}

@@ -4,6 +4,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -19,7 +20,7 @@ type Answer struct {
 	To string
 	// Out is written to stdout.
 	Out string
-	// Fails is what podman writes when it fails; empty when it succeeds.
+	// Fails is what the engine writes when it fails; empty when it succeeds.
 	Fails string
 	// Once says that the answer is given only to the first such command.
 	Once bool
@@ -28,6 +29,8 @@ type Answer struct {
 // Engine has the methods of a cluster.Engine. It gives the first answer that fits; a command without one
 // succeeds and says nothing. It is safe for concurrent use.
 type Engine struct {
+	// Engine is its name; empty means podman.
+	Engine string
 	// Answers in order of preference.
 	Answers []Answer
 
@@ -37,8 +40,8 @@ type Engine struct {
 	stdin []string
 }
 
-// Name is podman.
-func (*Engine) Name() string { return "podman" }
+// Name is podman unless it was given another.
+func (e *Engine) Name() string { return cmp.Or(e.Engine, "podman") }
 
 // Env is empty.
 func (*Engine) Env() []string { return nil }
@@ -83,7 +86,7 @@ func (e *Engine) answer(ctx context.Context, line string) (string, error) {
 		}
 		e.given[i] = true
 		if a.Fails != "" {
-			return "", &run.Error{Command: "podman " + line, Output: a.Fails, Err: errors.New("exit status 125")}
+			return "", &run.Error{Command: e.Name() + " " + line, Output: a.Fails, Err: errors.New("exit status 125")}
 		}
 		return a.Out, nil
 	}

@@ -25,25 +25,67 @@ const (
 	cidrDeadline = 60 * time.Second
 )
 
+// routed says whether the pods of a cluster's nodes reach each other by routes of ours.
+func routed(s cluster.Spec) bool { return s.BridgeCNI && len(nodes(s)) > 1 }
+
 // bridge gives every node a bridge for the pods of its own subnet, and routes to the subnets
-// of the others. It is idempotent; routes do not outlive a restart of the node.
-func (p *Provider) bridge(ctx context.Context, s cluster.Spec) error {
-	list, err := p.podSubnets(ctx, s)
+// of the others at the addresses in the record. It completes the record and is idempotent;
+// routes do not outlive a restart of the node.
+func (p *Provider) bridge(ctx context.Context, r record) error {
+	subnets, err := p.podSubnets(ctx, r.Spec)
 	if err != nil {
 		return err
 	}
-	for _, n := range list {
+	for name, n := range r.Nodes {
+		n.Pods = subnets[name]
+		r.Nodes[name] = n
+	}
+	return onEach(nodeNames(r.Spec), func(node string) error {
 		var routes strings.Builder
-		for _, other := range list {
-			if other.name != n.name {
-				fmt.Fprintf(&routes, " && ip route replace %s via %s", other.subnet, other.address)
-			}
+		for _, other := range peerRoutes(r, node) {
+			fmt.Fprintf(&routes, " && ip route replace %s", other)
 		}
-		if err := p.writeBridge(ctx, n.name, n.subnet, routes.String()); err != nil {
-			return err
+		return p.writeBridge(ctx, node, r.Nodes[node].Pods, routes.String())
+	})
+}
+
+// peerRoutes lists what a node must know of the others: "10.10.1.0/24 via 10.90.0.3".
+func peerRoutes(r record, node string) []string {
+	var routes []string
+	for _, name := range nodeNames(r.Spec) {
+		if other := r.Nodes[name]; name != node && other.Pods.IsValid() && other.Address.IsValid() {
+			routes = append(routes, fmt.Sprintf("%s via %s", other.Pods, other.Address))
 		}
 	}
-	return nil
+	return routes
+}
+
+// unrouted says which node does not know how to reach the pods of another where that one is
+// now, or nothing.
+func (p *Provider) unrouted(ctx context.Context, r record, list []cluster.Container) string {
+	if !routed(r.Spec) {
+		return ""
+	}
+	now := record{Spec: r.Spec, Nodes: map[string]nodeRecord{}}
+	for _, c := range list {
+		now.Nodes[c.Name] = nodeRecord{Address: c.Networks[p.network], Pods: r.Nodes[c.Name].Pods}
+	}
+	err := onEach(nodeNames(r.Spec), func(node string) error {
+		out, err := p.engine.Run(ctx, "exec", node, "ip", "-4", "route", "show")
+		if err != nil {
+			return fmt.Errorf("%s does not say its routes: %w", node, err)
+		}
+		for _, route := range peerRoutes(now, node) {
+			if !strings.Contains(out+" ", route+" ") {
+				return fmt.Errorf("%s has no route %s to the pods there", node, route)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	return ""
 }
 
 // bridgeEarly does the same for a cluster of one node as soon as its container runs, so that the
@@ -67,59 +109,39 @@ func (p *Provider) writeBridge(ctx context.Context, node string, subnet netip.Pr
 	return nil
 }
 
-// podNode is a node with the subnet that the controller manager gave to its pods.
-type podNode struct {
-	name    string
-	subnet  netip.Prefix
-	address netip.Addr
-}
-
-// podSubnets waits until every node has a subnet for its pods.
-func (p *Provider) podSubnets(ctx context.Context, s cluster.Spec) ([]podNode, error) {
-	var list []podNode
+// podSubnets waits until the controller manager has given every node a subnet for its pods.
+func (p *Provider) podSubnets(ctx context.Context, s cluster.Spec) (map[string]netip.Prefix, error) {
+	var subnets map[string]netip.Prefix
 	want := len(nodes(s))
 	err := poll.Until(ctx, poll.Options{What: "the pod subnets of " + s.Name, Interval: 200 * time.Millisecond, Deadline: cidrDeadline},
 		func(ctx context.Context) (bool, string, error) {
 			out, err := p.engine.Run(ctx, "exec", controlPlanes(s)[0], "kubectl", "--kubeconfig="+adminConf, "get", "nodes", "--output=json")
 			if err == nil {
-				list, err = parseNodes([]byte(out))
+				subnets, err = parseNodes([]byte(out))
 			}
-			return len(list) == want, fmt.Sprintf("%d of %d nodes have one", len(list), want), err
+			return len(subnets) == want, fmt.Sprintf("%d of %d nodes have one", len(subnets), want), err
 		})
-	return list, err
+	return subnets, err
 }
 
-// parseNodes picks the nodes that have a pod subnet and an address from a NodeList.
-func parseNodes(data []byte) ([]podNode, error) {
-	var nodes struct {
+// parseNodes picks the pod subnets from a NodeList, by the names of the nodes.
+func parseNodes(data []byte) (map[string]netip.Prefix, error) {
+	var list struct {
 		Items []struct {
 			Metadata struct{ Name string }
 			Spec     struct{ PodCIDR string }
-			Status   struct {
-				Addresses []struct{ Type, Address string }
-			}
 		}
 	}
-	if err := json.Unmarshal(data, &nodes); err != nil {
+	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("reading nodes: %w", err)
 	}
-	var list []podNode
-	for _, item := range nodes.Items {
-		n := podNode{name: item.Metadata.Name}
-		var err error
-		if n.subnet, err = netip.ParsePrefix(item.Spec.PodCIDR); err != nil {
-			continue
-		}
-		for _, a := range item.Status.Addresses {
-			if a.Type == "InternalIP" && !n.address.IsValid() {
-				n.address, _ = netip.ParseAddr(a.Address)
-			}
-		}
-		if n.address.IsValid() {
-			list = append(list, n)
+	subnets := map[string]netip.Prefix{}
+	for _, item := range list.Items {
+		if subnet, err := netip.ParsePrefix(item.Spec.PodCIDR); err == nil {
+			subnets[item.Metadata.Name] = subnet
 		}
 	}
-	return list, nil
+	return subnets, nil
 }
 
 // bridgeConfig is the CNI configuration of one node.

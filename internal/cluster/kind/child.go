@@ -25,6 +25,9 @@ import (
 // as the child: what follows it goes to ChildMain.
 const ChildArgument = "__kind"
 
+// docker is the name of the engine that is not podman.
+const docker = "docker"
+
 // order is what the parent writes to the child's standard input, as one JSON value. The parent
 // then keeps the pipe open for as long as it lives.
 type order struct {
@@ -90,7 +93,11 @@ func endGroup() {
 // act calls kind. A failed create leaves what was made: it is the evidence, and Ensure knows
 // how to go on from it.
 func act(verb string, o order, log *logger) error {
-	provider := kindcluster.NewProvider(kindcluster.ProviderWithLogger(log), kindcluster.ProviderWithPodman())
+	engine := kindcluster.ProviderWithPodman()
+	if o.Facts.Engine == docker {
+		engine = kindcluster.ProviderWithDocker()
+	}
+	provider := kindcluster.NewProvider(kindcluster.ProviderWithLogger(log), engine)
 	switch verb {
 	case "create":
 		return explain(provider.Create(o.Spec.Name,

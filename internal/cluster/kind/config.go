@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // loopback is where everything that is published on the host listens.
@@ -34,7 +35,15 @@ func configFor(s cluster.Spec, f cluster.Facts) *v1alpha4.Cluster {
 	if f.NoSysResource {
 		c.FeatureGates = map[string]bool{"KubeletInUserNamespace": true}
 	}
-	c.KubeadmConfigPatches = slices.Concat(hostPatches(f), labPatches(len(controlPlanes(s)) == 1), s.Patches)
+	c.KubeadmConfigPatches = slices.Concat(hostPatches(f), labPatches(len(controlPlanes(s)) == 1))
+	for _, patch := range s.Patches {
+		// What is none was refused before.
+		if target, _ := topology.PatchTarget(patch); target == topology.PatchContainerd {
+			c.ContainerdConfigPatches = append(c.ContainerdConfigPatches, patch)
+		} else {
+			c.KubeadmConfigPatches = append(c.KubeadmConfigPatches, patch)
+		}
+	}
 	return c
 }
 

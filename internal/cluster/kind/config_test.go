@@ -47,7 +47,7 @@ func TestConfig(t *testing.T) {
 	several.BridgeCNI = false
 	several.Nodes = append([]cluster.Node{{Role: "worker"}}, several.Nodes...)
 	several.Nodes = append(several.Nodes, cluster.Node{Role: "control-plane"}, cluster.Node{Role: "worker"})
-	several.Patches = []string{"kind: KubeletConfiguration\nmaxPods: 50\n"}
+	several.Patches = []string{"kind: KubeletConfiguration\nmaxPods: 50\n", "[debug]\n  level = \"debug\"\n"}
 	for name, test := range map[string]struct {
 		spec  cluster.Spec
 		facts cluster.Facts

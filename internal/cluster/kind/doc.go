@@ -11,8 +11,14 @@
 // kind has no labels of the user's for its containers. A cluster is ours when it has our name
 // and sits on our labelled container network; once it is whole, a record inside of its node
 // says so too and holds the spec that it was made from. A cluster without that record is
-// half-made, however well it may seem to run.
+// half-made, however well it may seem to run. On a network that is everybody's, such as the one
+// called kind, only that record counts, or what was noted down on this host before the cluster
+// was made.
 //
-// It refuses clusters of the same name on another network, and it never changes a user's own
-// kubeconfig.
+// Node addresses do not survive a restart. Other clusters' pods reach an API by the name of its
+// node where the engine's DNS serves names; routes between the nodes are written again, and the
+// record tells what has moved.
+//
+// It refuses clusters of the same name that are not proven ours, several control planes (their
+// etcds lose each other with their addresses), and it never changes a user's own kubeconfig.
 package kind

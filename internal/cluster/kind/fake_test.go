@@ -4,10 +4,12 @@
 package kind
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -54,6 +56,9 @@ func fakeChild(behave string) int {
 	case "fail":
 		fmt.Fprintln(os.Stderr, "a line of the debug log")
 		fmt.Println(errorPrefix + "kubeadm said no")
+		return 1
+	case "port":
+		fmt.Println(errorPrefix + "docker: Bind for 127.0.0.1:31000 failed: port is already allocated.")
 		return 1
 	case "crash":
 		panic("kind has a bug")
@@ -118,11 +123,33 @@ func nothing() []clustertest.Answer {
 // recorded is what a whole cluster holds: its record and its kubeconfig.
 func recorded(t *testing.T, s cluster.Spec, kubeconfig string) clustertest.Answer {
 	t.Helper()
-	data, err := json.Marshal(record{Spec: s})
+	return recordedAs(t, record{Spec: s}, kubeconfig)
+}
+
+func recordedAs(t *testing.T, r record, kubeconfig string) clustertest.Answer {
+	t.Helper()
+	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return clustertest.Answer{To: "exec lab-west-control-plane sh -c cat " + recordPath, Out: string(data) + "\n" + kubeconfig}
+}
+
+// copied is the record as it is copied out of a container that does not run.
+func copied(t *testing.T, r record) clustertest.Answer {
+	t.Helper()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	err = w.WriteHeader(&tar.Header{Name: "meshfed.json", Mode: 0o600, Size: int64(len(data))})
+	_, werr := w.Write(data)
+	if err = errors.Join(err, werr, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return clustertest.Answer{To: "cp lab-west-control-plane:" + recordPath, Out: archive.String()}
 }
 
 // apiServer is an API server that is ready, with a kubeconfig as kubeadm writes it.

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,12 +136,26 @@ func ask(ctx context.Context, kubeconfig []byte) error {
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return err
+		return brief(err)
 	}
 	_, err = io.Copy(io.Discard, answer.Body)
 	err = errors.Join(err, answer.Body.Close())
 	if answer.StatusCode != http.StatusOK {
 		err = errors.Join(err, fmt.Errorf("/readyz says %s", answer.Status))
+	}
+	return err
+}
+
+// brief leaves addresses and ports out of an error of the network: whoever waits is told each
+// change, and the port of this side changes with each attempt.
+func brief(err error) error {
+	var operation *net.OpError
+	if errors.As(err, &operation) {
+		return operation.Err
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
 	}
 	return err
 }

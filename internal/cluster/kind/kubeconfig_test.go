@@ -24,11 +24,15 @@ func fixture(t testing.TB, name string) string {
 	return string(data)
 }
 
+// dnsNetwork is a network of podman's that serves names.
+const dnsNetwork = `[{"name": "meshfed-lab", "dns_enabled": true, "subnets": [{"subnet": "10.90.0.0/24", "gateway": "10.90.0.1"}]}]`
+
 func TestKubeconfig(t *testing.T) {
 	t.Parallel()
 	admin := adminKubeconfig(t, nil, "planted-token")
-	p, _, _ := fakeProvider(t, "ok", append(exists("running", "meshfed-lab", 41234), clustertest.Answer{To: "exec lab-west-control-plane cat", Out: admin})...)
-	for from, server := range map[cluster.Vantage]string{cluster.FromHost: "https://127.0.0.1:41234", cluster.FromNetwork: "https://10.90.0.2:6443"} {
+	p, _, _ := fakeProvider(t, "ok", append(exists("running", "meshfed-lab", 41234), clustertest.Answer{To: "exec lab-west-control-plane cat", Out: admin},
+		clustertest.Answer{To: "network inspect", Out: dnsNetwork})...)
+	for from, server := range map[cluster.Vantage]string{cluster.FromHost: "https://127.0.0.1:41234", cluster.FromNetwork: "https://lab-west-control-plane:6443"} {
 		data, err := p.Kubeconfig(t.Context(), "lab-west", from)
 		if err != nil {
 			t.Fatal(err)
@@ -82,11 +86,16 @@ func TestBadKubeconfigIsNotShown(t *testing.T) {
 
 func TestInternalServer(t *testing.T) {
 	t.Parallel()
-	p, _, _ := fakeProvider(t, "ok", exists("running", "meshfed-lab", 1)...)
-	if got, err := p.InternalServer(t.Context(), "lab-west"); err != nil || got != "https://10.90.0.2:6443" {
-		t.Errorf("%s, %v", got, err)
+	for name, test := range map[string]struct{ network, want string }{
+		"names":     {dnsNetwork, "https://lab-west-control-plane:6443"},
+		"addresses": {`[{"name": "meshfed-lab", "subnets": [{"subnet": "10.90.0.0/24"}]}]`, "https://10.90.0.2:6443"},
+	} {
+		p, _, _ := fakeProvider(t, "ok", append(exists("running", "meshfed-lab", 1), clustertest.Answer{To: "network inspect", Out: test.network})...)
+		if got, err := p.InternalServer(t.Context(), "lab-west"); err != nil || got != test.want {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
 	}
-	p, _, _ = fakeProvider(t, "ok", nothing()...)
+	p, _, _ := fakeProvider(t, "ok", nothing()...)
 	if _, err := p.InternalServer(t.Context(), "lab-west"); err == nil || !strings.Contains(err.Error(), "lab-west") {
 		t.Errorf("absent: %v", err)
 	}

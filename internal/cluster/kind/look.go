@@ -5,55 +5,79 @@ package kind
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
 )
 
+// paused is the word of both engines for a container whose processes are frozen.
+const paused = "paused"
+
+// found is what looking at a cluster has found.
+type found struct {
+	status     cluster.Status
+	containers []cluster.Container
+	// record is set when the cluster is Stopped, Impaired, Different or Ready.
+	record record
+}
+
 // Look finds out how the cluster compares with its spec. It changes nothing and takes less
 // than half a second. A cluster of that name that is not ours is an ErrForeign.
 func (p *Provider) Look(ctx context.Context, s cluster.Spec) (cluster.Status, error) {
-	status, _, err := p.look(ctx, s)
-	return status, diag.Op(err, s.Name, "looking at the cluster")
+	f, err := p.look(ctx, s)
+	return f.status, diag.Op(err, s.Name, "looking at the cluster")
 }
 
-// look also returns the containers that it judged.
-func (p *Provider) look(ctx context.Context, s cluster.Spec) (cluster.Status, []cluster.Container, error) {
+// look also returns what it judged by.
+func (p *Provider) look(ctx context.Context, s cluster.Spec) (found, error) {
 	list, err := p.nodes(ctx, s.Name)
 	if err != nil {
-		return cluster.Status{}, nil, err
+		return found{}, err
 	}
 	if len(list) == 0 {
 		status, err := p.judgeNothing(ctx, s.Name)
-		return status, nil, err
+		return found{status: status}, err
 	}
-	status, err := p.judge(ctx, s, list)
-	return status, list, errors.Join(err, ctx.Err())
+	f := found{containers: list}
+	f.status, f.record, err = p.judge(ctx, s, list)
+	if f.status.State == cluster.Ready {
+		f.status.Started = map[string]time.Time{}
+		for _, c := range list {
+			f.status.Started[c.Name] = c.Started
+		}
+	}
+	if f.status.State != "" {
+		f.status.Notes = moved(f.record, list, p.network)
+	}
+	return f, errors.Join(err, ctx.Err())
 }
 
 // judgeNothing looks for volumes, which kind makes before the containers.
 func (p *Provider) judgeNothing(ctx context.Context, name string) (cluster.Status, error) {
-	volumes, err := p.volumes(ctx, name)
+	volumes, err := p.volumes(ctx, name, false)
 	if len(volumes) > 0 {
 		return cluster.Status{State: cluster.HalfMade, Reason: "only volumes of it are there"}, nil
 	}
 	return cluster.Status{State: cluster.Absent, Reason: "it does not exist"}, err
 }
 
-func (p *Provider) judge(ctx context.Context, s cluster.Spec, list []cluster.Container) (cluster.Status, error) {
+func (p *Provider) judge(ctx context.Context, s cluster.Spec, list []cluster.Container) (cluster.Status, record, error) {
 	if reason := broken(list); reason != "" {
-		return cluster.Status{State: cluster.HalfMade, Reason: reason}, nil
+		return cluster.Status{State: cluster.HalfMade, Reason: reason}, record{}, nil
+	}
+	if i := slices.IndexFunc(list, func(c cluster.Container) bool { return c.State == paused }); i >= 0 {
+		return cluster.Status{State: cluster.Paused, Reason: fmt.Sprintf("container %s is paused", list[i].Name)}, record{}, nil
 	}
 	first := list[slices.IndexFunc(list, func(c cluster.Container) bool { return isControlPlane(s.Name, c.Name) })]
 	if i := slices.IndexFunc(list, func(c cluster.Container) bool { return !c.Running() }); i >= 0 {
-		return p.judgeStopped(ctx, first, list[i]), nil
+		return p.judgeStopped(ctx, s, first, list[i])
 	}
 	out, err := p.engine.Run(ctx, "exec", first.Name, "sh", "-c", "cat "+recordPath+" && echo && cat "+adminConf+" || true")
 	if err != nil {
@@ -61,30 +85,45 @@ func (p *Provider) judge(ctx context.Context, s cluster.Spec, list []cluster.Con
 		// is in trouble, and then a cluster that lives must not be taken for dead: it would be
 		// removed.
 		if listens(ctx, hostServer(list)) {
-			return cluster.Status{}, fmt.Errorf("container %s runs, but nothing can be started in it: %w", first.Name, err)
+			return cluster.Status{}, record{}, fmt.Errorf("container %s runs, but nothing can be started in it: %w", first.Name, err)
 		}
-		return cluster.Status{State: cluster.HalfMade, Reason: fmt.Sprintf("container %s is dead", first.Name)}, nil
+		return cluster.Status{State: cluster.HalfMade, Reason: fmt.Sprintf("container %s is dead", first.Name)}, record{}, nil
 	}
-	var r record
 	recorded, admin, _ := strings.Cut(out, "\n")
-	if json.Unmarshal([]byte(recorded), &r) != nil || admin == "" {
-		return cluster.Status{State: cluster.HalfMade, Reason: "making it was interrupted"}, nil
+	r, ok := parseRecord(recorded)
+	if !ok || admin == "" {
+		return cluster.Status{State: cluster.HalfMade, Reason: interrupted}, record{}, nil
 	}
-	if d := compare(r.Spec, s); len(d) > 0 {
-		var texts []string
-		for _, one := range d {
-			texts = append(texts, one.String())
-		}
-		return cluster.Status{State: cluster.Different, Reason: strings.Join(texts, ", "), Differences: d}, nil
+	if status := differs(r.Spec, s); status.State != "" {
+		return status, r, nil
 	}
 	config, err := rename([]byte(admin), s.Name, hostServer(list))
 	if err == nil {
 		err = ask(ctx, config)
 	}
 	if err != nil {
-		return cluster.Status{State: cluster.Stopped, Reason: "its API does not answer: " + err.Error()}, nil
+		return cluster.Status{State: cluster.Stopped, Reason: "its API does not answer: " + err.Error()}, r, nil
 	}
-	return cluster.Status{State: cluster.Ready}, nil
+	if reason := p.unrouted(ctx, r, list); reason != "" {
+		return cluster.Status{State: cluster.Impaired, Reason: reason}, r, nil
+	}
+	return cluster.Status{State: cluster.Ready}, r, nil
+}
+
+// interrupted is the reason of a cluster without a record.
+const interrupted = "making it was interrupted"
+
+// differs is a status without a state when a cluster is as its spec says.
+func differs(made, want cluster.Spec) cluster.Status {
+	d := compare(made, want)
+	if len(d) == 0 {
+		return cluster.Status{}
+	}
+	texts := make([]string, len(d))
+	for i, one := range d {
+		texts[i] = one.String()
+	}
+	return cluster.Status{State: cluster.Different, Reason: strings.Join(texts, ", "), Differences: d}
 }
 
 // listens says whether something accepts connections where a URL leads.
@@ -98,12 +137,26 @@ func listens(ctx context.Context, server string) bool {
 }
 
 // judgeStopped tells a whole cluster that was stopped from one that was never finished.
-func (p *Provider) judgeStopped(ctx context.Context, first, stopped cluster.Container) cluster.Status {
-	// The record can be copied out of a container that does not run.
-	if err := p.engine.Pipe(ctx, nil, nil, "cp", first.Name+":"+recordPath, "-"); err != nil {
-		return cluster.Status{State: cluster.HalfMade, Reason: "making it was interrupted"}
+func (p *Provider) judgeStopped(ctx context.Context, s cluster.Spec, first, stopped cluster.Container) (cluster.Status, record, error) {
+	r, ok, err := p.readRecord(ctx, first)
+	switch {
+	case err != nil:
+		return cluster.Status{}, r, err
+	case !ok && neverRan(stopped.State):
+		return cluster.Status{State: cluster.HalfMade, Reason: fmt.Sprintf("container %s is %s", stopped.Name, stopped.State)}, r, nil
+	case !ok:
+		return cluster.Status{State: cluster.HalfMade, Reason: interrupted}, r, nil
 	}
-	return cluster.Status{State: cluster.Stopped, Reason: fmt.Sprintf("container %s is %s", stopped.Name, stopped.State)}
+	if status := differs(r.Spec, s); status.State != "" {
+		return status, r, nil
+	}
+	return cluster.Status{State: cluster.Stopped, Reason: fmt.Sprintf("container %s is %s", stopped.Name, stopped.State)}, r, nil
+}
+
+// neverRan says whether an engine's word may mean that a container was only made. podman says
+// it, too, of all that ran before the host was started again.
+func neverRan(state string) bool {
+	return state == "created" || state == "configured" || state == "initialized"
 }
 
 // broken says why containers can not become a whole cluster again, or nothing.
@@ -111,11 +164,12 @@ func broken(list []cluster.Container) string {
 	control := false
 	for _, c := range list {
 		control = control || isControlPlane(c.Labels[clusterLabel], c.Name)
-		switch c.State {
-		case "running", "exited", "stopped", "paused":
+		switch {
+		case neverRan(c.State):
+		case slices.Contains([]string{"running", "restarting", "exited", "stopped", paused}, c.State):
 		default:
-			// created, initialized: never ran. stopping, removing, unknown: podman can
-			// neither start nor finish stopping it once its monitor is gone.
+			// dead, removing, unknown, and stopping: podman can neither start nor finish
+			// stopping it once its monitor is gone.
 			return fmt.Sprintf("container %s is %s", c.Name, c.State)
 		}
 	}

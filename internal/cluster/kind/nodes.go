@@ -5,7 +5,6 @@ package kind
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -25,7 +24,8 @@ func nodePattern(name string) string {
 }
 
 // nodes lists the containers of a cluster, in every state. Containers of that name that are
-// not on our network are someone else's: an ErrForeign.
+// not on our network, or on a shared one and not proven ours, are someone else's: an
+// ErrForeign.
 func (p *Provider) nodes(ctx context.Context, name string) ([]cluster.Container, error) {
 	list, err := cluster.Containers(ctx, p.engine, "name="+nodePattern(name))
 	if err != nil {
@@ -33,11 +33,22 @@ func (p *Provider) nodes(ctx context.Context, name string) ([]cluster.Container,
 	}
 	for _, c := range list {
 		if c.Labels[clusterLabel] != name || !c.On(p.network) {
-			return nil, diag.Hint(fmt.Errorf("container %s exists and is %w: it is not on container network %s",
-				c.Name, cluster.ErrForeign, p.network), "choose another metadata.name, or remove that cluster yourself")
+			return nil, foreign(c.Name, "it is not on container network "+p.network)
 		}
 	}
-	return list, nil
+	if len(list) == 0 || !p.Shared {
+		return list, nil
+	}
+	ours, err := p.proven(ctx, name, list)
+	if err == nil && !ours {
+		err = foreign(list[0].Name, "nothing here or in it says that we made it, and container network "+p.network+" is everybody's")
+	}
+	return list, err
+}
+
+func foreign(container, why string) error {
+	return diag.Hint(fmt.Errorf("container %s exists and is %w: %s", container, cluster.ErrForeign, why),
+		"choose another metadata.name, or remove that cluster yourself")
 }
 
 // endpoint is the container that publishes the API: the load balancer of several control
@@ -65,39 +76,21 @@ func hostServer(list []cluster.Container) string {
 	return "https://" + net.JoinHostPort(loopback, strconv.Itoa(list[i].Ports[apiPort]))
 }
 
-// remove removes the containers and volumes of a cluster that is ours, and what a killed
-// process left of making it.
+// remove removes the containers and volumes of a cluster that is ours, what a killed process
+// left of making it, and last what proves that it is ours.
 func (p *Provider) remove(ctx context.Context, name string) error {
 	list, err := p.nodes(ctx, name)
 	if err != nil {
 		return err
 	}
-	names := make([]string, len(list))
-	for i, c := range list {
-		names[i] = c.Name
+	volumes, err := p.volumes(ctx, name, len(list) > 0)
+	if err != nil {
+		return err
 	}
-	if err := cluster.RemoveContainers(ctx, p.engine, names...); err != nil {
+	if err := p.removeContainers(ctx, list); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(p.scratch(name)); err != nil {
-		return err
-	}
-	return p.removeVolumes(ctx, name)
-}
-
-// volumes lists the volumes that kind made for /var of the nodes. Their label's key is the
-// node's name; kind makes them before the container, so they may be all that is left.
-func (p *Provider) volumes(ctx context.Context, name string) ([]string, error) {
-	out, err := p.engine.Run(ctx, "volume", "ls", "--format", "json")
-	if err != nil {
-		return nil, fmt.Errorf("listing volumes: %w", err)
-	}
-	return volumesOf(name, []byte(out))
-}
-
-func (p *Provider) removeVolumes(ctx context.Context, name string) error {
-	volumes, err := p.volumes(ctx, name)
-	if err != nil {
 		return err
 	}
 	for _, v := range volumes {
@@ -106,24 +99,27 @@ func (p *Provider) removeVolumes(ctx context.Context, name string) error {
 			return fmt.Errorf("removing volume %s: %w", v, err)
 		}
 	}
-	return nil
+	return p.forget(name)
 }
 
-// volumesOf picks the volumes of a cluster's nodes from podman's list.
-func volumesOf(name string, list []byte) ([]string, error) {
-	var volumes []struct {
-		Name   string
-		Labels map[string]string
+// volumes lists the volumes that kind made for /var of the nodes: with podman their label's key
+// is the node's name, and kind makes them before the container, so they may be all that is left;
+// with Docker they go with the containers. On a shared network they are ours when the cluster
+// is, or when it was being made.
+func (p *Provider) volumes(ctx context.Context, name string, ours bool) ([]string, error) {
+	if _, intended := p.intended(name); p.Shared && !ours && !intended {
+		return nil, nil
 	}
-	if err := json.Unmarshal(list, &volumes); err != nil {
-		return nil, fmt.Errorf("reading the list of volumes: %w", err)
+	list, err := cluster.Volumes(ctx, p.engine)
+	if err != nil {
+		return nil, err
 	}
 	node, err := regexp.Compile(nodePattern(name))
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, v := range volumes {
+	for _, v := range list {
 		for key := range v.Labels {
 			if node.MatchString(key) {
 				names = append(names, v.Name)
@@ -135,12 +131,20 @@ func volumesOf(name string, list []byte) ([]string, error) {
 }
 
 // InternalServer is the URL of the API as containers on our network and pods of its clusters
-// reach it: https://<address of the node>:6443. The address is that of now; it may change when
-// a container is started again.
+// reach it: by the name of the node where the network's DNS serves names, which node's own DNS
+// and with it CoreDNS ask; the API's certificate holds that name. Else by the address of now,
+// which may change when a container is started again.
 func (p *Provider) InternalServer(ctx context.Context, name string) (string, error) {
 	c, err := p.endpoint(ctx, name)
 	if err != nil {
 		return "", err
+	}
+	n, err := cluster.InspectNetwork(ctx, p.engine, p.network)
+	if err != nil {
+		return "", err
+	}
+	if n.DNS {
+		return "https://" + net.JoinHostPort(c.Name, strconv.Itoa(apiPort)), nil
 	}
 	addr := c.Networks[p.network]
 	if !addr.IsValid() {

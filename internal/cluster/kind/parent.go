@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/cluster"
@@ -89,7 +90,7 @@ func (p *Provider) child(ctx context.Context, verb string, o order, state func(s
 	err = run.Command{
 		Name:  command[0],
 		Args:  append(command[1:], ChildArgument, verb),
-		Env:   append(p.engine.Env(), "KIND_EXPERIMENTAL_PROVIDER=podman", "KIND_EXPERIMENTAL_PODMAN_NETWORK="+p.network),
+		Env:   slices.Concat(p.engine.Env(), kindEnv(p.engine.Name(), p.network)),
 		Stdin: stdin, Stdout: states, Stderr: logged,
 	}.Run(ctx)
 	if err == nil {
@@ -102,6 +103,11 @@ func (p *Provider) child(ctx context.Context, verb string, o order, state func(s
 		return said
 	}
 	return err
+}
+
+// kindEnv tells kind which engine and network to use.
+func kindEnv(engine, network string) []string {
+	return []string{"KIND_EXPERIMENTAL_PROVIDER=" + engine, "KIND_EXPERIMENTAL_" + strings.ToUpper(engine) + "_NETWORK=" + network}
 }
 
 // command is this program, or what the tests put in its place.

@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // clusterLabel is what kind puts on the containers of a cluster, its name as the value.
@@ -22,9 +24,13 @@ const clusterLabel = "io.x-k8s.kind.cluster"
 // Provider makes clusters with kind. It is safe for concurrent use on different clusters; its
 // fields are set before the first use.
 type Provider struct {
-	// Dir is a folder of our own, 0700, for files that live for one command; empty means
-	// the system's temporary folder.
+	// Dir is a folder of our own, 0700, for files that live for one command and, on a shared
+	// network, for what proves that a half-made cluster is ours; empty means the system's
+	// temporary folder for the first and no proof for the second.
 	Dir string
+	// Shared says that the network is not ours alone, as the one called kind: clusters of
+	// others may be on it, with whatever names.
+	Shared bool
 	// Observe is told each step of a cluster that is being made; graph.State, which makes it
 	// the state of the running step, unless changed.
 	Observe func(ctx context.Context, cluster, state string)
@@ -39,6 +45,10 @@ type Provider struct {
 	facts   cluster.Facts
 	network string
 	labels  map[string]string
+
+	mu sync.Mutex
+	// taken are host ports of clusters that are being made at this moment.
+	taken map[int]bool
 }
 
 var (
@@ -46,10 +56,10 @@ var (
 	_ cluster.Looker   = (*Provider)(nil)
 )
 
-// New returns a Provider whose clusters join the named container network, which carries the
-// labels: those of our topology and owner.
+// New returns a Provider whose clusters join the named container network. labels are those of
+// our topology and owner; the network carries them too unless it is Shared.
 func New(e cluster.Engine, f cluster.Facts, network string, labels map[string]string) *Provider {
-	return &Provider{engine: e, facts: f, network: network, labels: labels,
+	return &Provider{engine: e, facts: f, network: network, labels: labels, taken: map[int]bool{},
 		Observe: func(ctx context.Context, _, state string) { graph.State(ctx, "%s", state) }}
 }
 
@@ -66,8 +76,9 @@ func (p *Provider) log(line string) {
 	}
 }
 
-// List names the clusters on our network, whole or not, in order. Without the network there
-// are none; a network of that name that is not ours is an ErrForeign.
+// List names our clusters on the network, whole or not, in order. Without the network there
+// are none; a network of that name that is not ours, and is not said to be shared, is an
+// ErrForeign. On a shared network clusters of others are left out.
 func (p *Provider) List(ctx context.Context) ([]string, error) {
 	n, err := cluster.InspectNetwork(ctx, p.engine, p.network)
 	if errors.Is(err, cluster.ErrNoNetwork) {
@@ -76,12 +87,15 @@ func (p *Provider) List(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !n.OwnedBy(p.labels) {
+	if !p.Shared && !n.OwnedBy(p.labels) {
 		return nil, fmt.Errorf("container network %s is %w", n.Name, cluster.ErrForeign)
 	}
 	containers, err := cluster.Containers(ctx, p.engine, "label="+clusterLabel, "network="+p.network)
 	if err != nil {
 		return nil, err
+	}
+	if p.Shared {
+		return p.ownOf(ctx, containers)
 	}
 	var names []string
 	for _, c := range containers {
@@ -91,100 +105,32 @@ func (p *Provider) List(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Ensure makes the cluster, starts it when it is stopped, or makes it again when it is
-// half-made or dead. One that was made from another spec is refused: see Status.Differences.
-func (p *Provider) Ensure(ctx context.Context, s cluster.Spec) error {
-	return diag.Op(p.ensure(ctx, s), s.Name, "making the cluster")
-}
-
-func (p *Provider) ensure(ctx context.Context, s cluster.Spec) error {
-	status, containers, err := p.look(ctx, s)
-	if err != nil {
-		return err
-	}
-	switch status.State {
-	case cluster.Ready:
-		return nil
-	case cluster.Different:
-		return diag.Hint(fmt.Errorf("it exists and differs from the topology: %s", status.Reason),
-			"a cluster can not be changed in place: remove it with meshfed down, or write the old values into the topology")
-	case cluster.Stopped:
-		p.observe(ctx, s.Name, "starting: "+status.Reason)
-		return p.start(ctx, s, containers)
-	case cluster.HalfMade:
-		p.observe(ctx, s.Name, "removing what is there: "+status.Reason)
-	}
-	// Volumes may be left even when no container is.
-	if err := p.remove(ctx, s.Name); err != nil {
-		return err
-	}
-	if err := p.makeAnew(ctx, s); err != nil {
-		return err
-	}
-	return p.writeRecord(ctx, s)
-}
-
-// makeAnew makes a cluster where there is none.
-func (p *Provider) makeAnew(ctx context.Context, s cluster.Spec) error {
-	_, there, err := cluster.ImageLabels(ctx, p.engine, s.Image)
-	if err != nil {
-		return err
-	}
-	// kind would try to pull it, for half a minute.
-	if !there && strings.HasPrefix(s.Image, "localhost/") {
-		return diag.Hint(fmt.Errorf("%s does not have the node image %s, and no registry has it", p.engine.Name(), s.Image),
-			"load it from an image bundle; meshfed bundle build makes one")
-	}
-	if !s.BridgeCNI {
-		return p.create(ctx, s, func() {})
-	}
-	if len(nodeNames(s)) > 1 {
-		if err := p.create(ctx, s, func() {}); err != nil {
-			return err
-		}
-		p.observe(ctx, s.Name, "setting up pod networking")
-		return p.bridge(ctx, s)
-	}
-	begun, networking := false, make(chan error, 1)
-	err = p.create(ctx, s, func() {
-		begun = true
-		go func() { networking <- p.bridgeEarly(ctx, s) }()
-	})
-	if !begun {
-		return err
-	}
-	if bridgeErr := <-networking; err == nil {
-		err = bridgeErr
-	}
-	return err
-}
-
-// start starts the containers of a whole cluster and waits for its API.
-func (p *Provider) start(ctx context.Context, s cluster.Spec, containers []cluster.Container) error {
+// ownOf names the clusters of a shared network that are proven ours.
+func (p *Provider) ownOf(ctx context.Context, containers []cluster.Container) ([]string, error) {
+	clusters := map[string][]cluster.Container{}
 	for _, c := range containers {
-		if c.Running() {
-			continue
-		}
-		if _, err := p.engine.Run(ctx, "start", c.Name); err != nil {
-			return fmt.Errorf("starting container %s: %w", c.Name, err)
+		name := c.Labels[clusterLabel]
+		if strings.HasPrefix(name, p.labels[topology.LabelTopology]+"-") {
+			clusters[name] = append(clusters[name], c)
 		}
 	}
-	if err := p.waitForAPI(ctx, s.Name); err != nil {
-		return diag.Hint(err, "if it does not come back, meshfed down and meshfed up make it anew")
+	var names []string
+	for name, list := range clusters {
+		ours, err := p.proven(ctx, name, list)
+		if err != nil {
+			return nil, err
+		}
+		if ours {
+			names = append(names, name)
+		}
 	}
-	if !s.BridgeCNI || len(nodeNames(s)) == 1 {
-		return nil
-	}
-	// The routes between the nodes were lost.
-	return p.bridge(ctx, s)
+	slices.Sort(names)
+	return names, nil
 }
 
 // Delete removes the containers and volumes of a cluster at once. It does not need kind, and
 // half-made, stopped and dead clusters are no different to it.
 func (p *Provider) Delete(ctx context.Context, name string) error {
-	if _, err := p.nodes(ctx, name); err != nil {
-		return diag.Op(err, name, "removing the cluster")
-	}
 	return diag.Op(p.remove(ctx, name), name, "removing the cluster")
 }
 
@@ -192,7 +138,7 @@ func (p *Provider) Delete(ctx context.Context, name string) error {
 func (p *Provider) CollectLogs(ctx context.Context, name, dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
-		err = p.child(ctx, "logs", order{Spec: cluster.Spec{Name: name}, Dir: dir}, func(string) {})
+		err = p.child(ctx, "logs", order{Spec: cluster.Spec{Name: name}, Facts: p.facts, Dir: dir}, func(string) {})
 	}
 	return diag.Op(err, name, "collecting logs")
 }

@@ -6,7 +6,9 @@ package kind
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,22 +26,29 @@ func TestLook(t *testing.T) {
 	changed := west()
 	changed.PodSubnet, changed.Ports = "10.99.0.0/16", nil
 	script := "exec lab-west-control-plane sh -c"
+	noRecord := clustertest.Answer{To: "cp", Fails: "Error: could not find the file /kind/meshfed.json in container"}
 	for name, test := range map[string]struct {
 		answers []clustertest.Answer
 		want    cluster.State
 		reason  string
 	}{
-		"absent":      {nothing(), cluster.Absent, "it does not exist"},
-		"volumes":     {append([]clustertest.Answer{{To: "volume ls", Out: fixture(t, "volumes.json")}}, nothing()...), cluster.HalfMade, "only volumes"},
-		"ready":       {append(exists("running", "meshfed-lab", port), recorded(t, west(), admin)), cluster.Ready, ""},
-		"no record":   {append(exists("running", "meshfed-lab", port), clustertest.Answer{To: script}), cluster.HalfMade, "making it was interrupted"},
-		"dead":        {append(exists("running", "meshfed-lab", 1), clustertest.Answer{To: script, Fails: "cannot exec in a stopped container"}), cluster.HalfMade, "is dead"},
-		"stopping":    {exists("stopping", "meshfed-lab", port), cluster.HalfMade, "container lab-west-control-plane is stopping"},
-		"never ran":   {exists("created", "meshfed-lab", 0), cluster.HalfMade, "is created"},
-		"stopped":     {exists("exited", "meshfed-lab", port), cluster.Stopped, "is exited"},
-		"interrupted": {append(exists("exited", "meshfed-lab", port), clustertest.Answer{To: "cp", Fails: "could not find the file"}), cluster.HalfMade, "interrupted"},
-		"other spec":  {append(exists("running", "meshfed-lab", port), recorded(t, changed, admin)), cluster.Different, "podSubnet: 10.99.0.0/16 -> 10.10.0.0/16, ports: [] -> [30000:30080]"},
-		"sick":        {append(exists("running", "meshfed-lab", sick), recorded(t, west(), sickAdmin)), cluster.Stopped, "/readyz says 500"},
+		"absent":    {nothing(), cluster.Absent, "it does not exist"},
+		"volumes":   {append([]clustertest.Answer{{To: "volume ls", Out: fixture(t, "volumes.json")}}, nothing()...), cluster.HalfMade, "only volumes"},
+		"ready":     {append(exists("running", "meshfed-lab", port), recorded(t, west(), admin)), cluster.Ready, ""},
+		"no record": {append(exists("running", "meshfed-lab", port), clustertest.Answer{To: script}), cluster.HalfMade, "making it was interrupted"},
+		"dead":      {append(exists("running", "meshfed-lab", 1), clustertest.Answer{To: script, Fails: "cannot exec in a stopped container"}), cluster.HalfMade, "is dead"},
+		"stopping":  {exists("stopping", "meshfed-lab", port), cluster.HalfMade, "container lab-west-control-plane is stopping"},
+		"never ran": {append(exists("created", "meshfed-lab", 0), noRecord), cluster.HalfMade, "is created"},
+		"removing":  {exists("removing", "meshfed-lab", port), cluster.HalfMade, "is removing"},
+		"stopped":   {append(exists("exited", "meshfed-lab", port), copied(t, record{Spec: west()})), cluster.Stopped, "is exited"},
+		// podman says so of all containers after the host was started again.
+		"host restarted":    {append(exists("created", "meshfed-lab", port), copied(t, record{Spec: west()})), cluster.Stopped, "is created"},
+		"restarting":        {append(exists("restarting", "meshfed-lab", port), copied(t, record{Spec: west()})), cluster.Stopped, "is restarting"},
+		"stopped and other": {append(exists("exited", "meshfed-lab", port), copied(t, record{Spec: changed})), cluster.Different, "podSubnet"},
+		"paused":            {exists("paused", "meshfed-lab", port), cluster.Paused, "container lab-west-control-plane is paused"},
+		"interrupted":       {append(exists("exited", "meshfed-lab", port), noRecord), cluster.HalfMade, "interrupted"},
+		"other spec":        {append(exists("running", "meshfed-lab", port), recorded(t, changed, admin)), cluster.Different, "podSubnet: 10.99.0.0/16 -> 10.10.0.0/16, ports: [] -> [30000:30080]"},
+		"sick":              {append(exists("running", "meshfed-lab", sick), recorded(t, west(), sickAdmin)), cluster.Stopped, "/readyz says 500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +57,7 @@ func TestLook(t *testing.T) {
 			if err != nil || got.State != test.want || !strings.Contains(got.Reason, test.reason) {
 				t.Errorf("%s %q, %v", got.State, got.Reason, err)
 			}
-			for _, verb := range []string{"rm", "start", "run", "volume rm"} {
+			for _, verb := range []string{"rm", "start", "unpause", "run", "volume rm"} {
 				if calls := e.Calls(verb); len(calls) > 0 {
 					t.Errorf("looking changed something: %q", calls)
 				}
@@ -139,17 +148,51 @@ func TestEnsureMakesAHalfMadeClusterAgain(t *testing.T) {
 func TestEnsureStartsAStoppedCluster(t *testing.T) {
 	t.Parallel()
 	port, admin := apiServer(t, http.StatusOK)
-	p, e, _ := fakeProvider(t, "fail", append(exists("exited", "meshfed-lab", port),
-		clustertest.Answer{To: "exec lab-west-control-plane cat " + adminConf, Out: admin},
-		clustertest.Answer{To: "exec lab-west-control-plane kubectl", Out: fixture(t, "nodes.json")})...)
-	if err := p.Ensure(t.Context(), west()); err != nil {
+	was := record{Spec: west(), Nodes: map[string]nodeRecord{"lab-west-control-plane": {Address: netip.MustParseAddr("10.90.0.9")}}}
+	p, e, seen := fakeProvider(t, "fail", append(exists("exited", "meshfed-lab", port), copied(t, was),
+		clustertest.Answer{To: "exec lab-west-control-plane cat " + adminConf, Out: admin})...)
+	// Whoever only starts a cluster need not know what it was made from.
+	unknown := west()
+	unknown.Image, unknown.BridgeCNI = "", false
+	if err := p.Ensure(t.Context(), unknown); err != nil {
 		t.Fatal(err)
+	}
+	if got := seen.all(); !slices.Contains(got, "node lab-west-control-plane has 10.90.0.2, had 10.90.0.9") {
+		t.Errorf("states: %q", got)
+	}
+	if got := strings.Join(e.Stdin(), ""); !strings.Contains(got, `"address":"10.90.0.2"`) || !strings.Contains(got, `"image":"localhost/node:v1.36.3"`) {
+		t.Errorf("recorded: %s", got)
 	}
 	if got := e.Calls("start lab-west-control-plane"); len(got) != 1 {
 		t.Errorf("started %d times", len(got))
 	}
 	if got := e.Calls("rm"); len(got) != 0 {
 		t.Errorf("removed: %q", got)
+	}
+}
+
+// A whole cluster is not made anew because the engine could not copy a file just now.
+func TestEngineInTroubleIsNotTakenForAHalfMadeCluster(t *testing.T) {
+	t.Parallel()
+	p, e, _ := fakeProvider(t, "ok", append(exists("exited", "meshfed-lab", 1), clustertest.Answer{To: "cp", Fails: "database is locked"})...)
+	if err := p.Ensure(t.Context(), west()); err == nil || !strings.Contains(err.Error(), "database is locked") {
+		t.Errorf("%v", err)
+	}
+	if calls := e.Calls("rm"); len(calls) > 0 {
+		t.Errorf("removed: %q", calls)
+	}
+}
+
+func TestEnsureLetsAPausedClusterRunOn(t *testing.T) {
+	t.Parallel()
+	port, admin := apiServer(t, http.StatusOK)
+	frozen := clustertest.Answer{To: "container inspect", Out: inspect("lab-west", "paused", "meshfed-lab", port), Once: true}
+	p, e, _ := fakeProvider(t, "fail", append([]clustertest.Answer{frozen}, append(exists("running", "meshfed-lab", port), recorded(t, west(), admin))...)...)
+	if err := p.Ensure(t.Context(), west()); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Calls("unpause lab-west-control-plane"); len(got) != 1 || len(e.Calls("start")) != 0 {
+		t.Errorf("calls: %q", e.Calls(""))
 	}
 }
 
