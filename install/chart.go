@@ -41,6 +41,14 @@ func istioChart(folder string) (Chart, error) {
 	return Chart{FS: files, Version: topology.IstioVersion}, nil
 }
 
+// chartName is how a chart is published that lies in a folder of Istio's source.
+func chartName(folder string) string {
+	if folder == "istio-control/istio-discovery" {
+		return "istiod"
+	}
+	return folder
+}
+
 // Load reads the chart. Every call reads anew: rendering changes a loaded chart.
 func (c Chart) Load() (*chart.Chart, error) {
 	files, err := c.files()

@@ -6,9 +6,9 @@ package install
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/images"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -40,6 +40,7 @@ var (
 	_ Part = IstioBase{}
 	_ Part = Istiod{}
 	_ Part = MeshMTLS{}
+	_ Part = PullSecret{}
 	_ Part = IngressGateway{}
 	_ Part = EastWestGateway{}
 )
@@ -51,8 +52,11 @@ type Mesh struct {
 	Topology *topology.Topology
 	// Owner is the owner id that labels carry.
 	Owner string
-	// Settings follow from the image bundle.
+	// Settings follow from the images at hand.
 	Settings Settings
+	// Charts are the paths of Istio's charts by name (base, istiod, gateway), packed or as
+	// folders; those that it does not name are built in.
+	Charts map[string]string
 }
 
 // Settings are properties of the images at hand that Istio must be told of.
@@ -77,12 +81,10 @@ func (m Mesh) labels() map[string]string {
 
 // hub is a registry path with the topology's mirror in place of the registry.
 func (m Mesh) hub(published string) string {
-	mirror := strings.TrimSuffix(m.Topology.Spec.Images.Mirror, "/")
-	if mirror == "" {
-		return published
+	if mirror := images.Mirror(m.Topology); mirror != "" {
+		return images.On(mirror, published)
 	}
-	_, path, _ := strings.Cut(published, "/")
-	return mirror + "/" + path
+	return published
 }
 
 // pullSecrets are the names of the secrets that nodes use to pull, or nil.
@@ -109,8 +111,12 @@ func (m Mesh) revisioned(name string) string {
 	return name + "-" + m.Topology.Spec.Istio.Revision
 }
 
-// chart is one of Istio's charts, at the version of the topology.
+// chart is one of Istio's charts, at the version of the topology. Charts that the user brings
+// say themselves which version they are.
 func (m Mesh) chart(folder string) (Chart, error) {
+	if path := m.Charts[chartName(folder)]; path != "" {
+		return Chart{File: path}, nil
+	}
 	chart, err := istioChart(folder)
 	chart.Version = m.version()
 	return chart, err

@@ -5,10 +5,11 @@ package bundle
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,14 +32,14 @@ func (b *Bundle) LoadNodeImage(ctx context.Context, engine Engine) error {
 	if err != nil || there {
 		return err
 	}
-	img, err := b.nodeImage()
+	img, err := b.open(b.NodeImage)
 	if err != nil {
 		return err
 	}
 	r, w := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
-		err := writeArchive(w, b.NodeImage, img)
+		err := writeArchive(ctx, w, named{b.NodeImage, img})
 		w.CloseWithError(err)
 		written <- err
 	}()
@@ -53,17 +54,10 @@ func (b *Bundle) LoadNodeImage(ctx context.Context, engine Engine) error {
 	return nil
 }
 
-// HasNodeImage reports whether the engine has the bundle's node image, made from the same inputs.
+// HasNodeImage reports whether the engine has the bundle's node image: of this name, and made from
+// the same inputs or, where it does not say from which, with the same layers.
 func (b *Bundle) HasNodeImage(ctx context.Context, engine Engine) (bool, error) {
-	images, err := nodeImages(ctx, engine)
-	if err != nil {
-		return false, err
-	}
-	key, ok := images[b.NodeImage]
-	if !ok {
-		return false, nil
-	}
-	img, err := b.nodeImage()
+	img, err := b.open(b.NodeImage)
 	if err != nil {
 		return false, err
 	}
@@ -71,7 +65,27 @@ func (b *Bundle) HasNodeImage(ctx context.Context, engine Engine) (bool, error) 
 	if err != nil {
 		return false, fmt.Errorf("reading the node image: %w", err)
 	}
-	return key == config.Config.Labels[keyLabel], nil
+	key := config.Config.Labels[keyLabel]
+	if key == "" {
+		return hasLayers(ctx, engine, b.NodeImage, config.RootFS.DiffIDs)
+	}
+	found, err := nodeImages(ctx, engine)
+	return err == nil && found[b.NodeImage] == key, err
+}
+
+// hasLayers compares layers: an engine may call the image itself by the digest of its
+// configuration or of its manifest.
+func hasLayers(ctx context.Context, engine Engine, name string, want []v1.Hash) (bool, error) {
+	out, err := engine.Run(ctx, "image", "inspect", "--format", "{{json .RootFS.Layers}}", name)
+	if err != nil {
+		// It is not there. An engine that does not answer at all is found out by loading.
+		return false, ctx.Err()
+	}
+	var have []v1.Hash
+	if err := json.Unmarshal([]byte(out), &have); err != nil {
+		return false, fmt.Errorf("looking at image %s: %w", name, err)
+	}
+	return slices.Equal(have, want), nil
 }
 
 // PruneNodeImages removes node images of other bundles from the engine, but none that a container
@@ -101,19 +115,6 @@ func (b *Bundle) PruneNodeImages(ctx context.Context, engine Engine) ([]string, 
 		gone = append(gone, name)
 	}
 	return gone, errors.Join(errs...)
-}
-
-// nodeImage opens the node image as it lies in the bundle.
-func (b *Bundle) nodeImage() (v1.Image, error) {
-	images, err := listImages(filepath.Join(b.Dir, nodeDir))
-	if err != nil {
-		return nil, err
-	}
-	img, ok := images[b.NodeImage]
-	if !ok {
-		return nil, fmt.Errorf("image bundle %s has no image %s", b.Dir, b.NodeImage)
-	}
-	return img, nil
 }
 
 // nodeImages lists the engine's images of our node repository with the keys they carry.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/images"
+	"github.com/meshfed/meshfed/internal/registry"
 )
 
 // manifestFile describes the bundle; it is written last.
@@ -74,14 +76,8 @@ type Package struct {
 	Version string `json:"version"`
 }
 
-// Settings are what a bundle's substitutions mean to Istio and kind.
-type Settings struct {
-	// UpstreamEnvoy: the proxy lacks Istio's own filters, which Istio must not configure.
-	UpstreamEnvoy bool `json:"upstreamEnvoy"`
-	// BridgeCNI: the node image has the bridge plug-in and no kindnet; kind must install no
-	// network, and who makes the cluster configures the bridge.
-	BridgeCNI bool `json:"bridgeCNI"`
-}
+// Settings are what the images of a bundle mean to Istio and kind.
+type Settings = registry.Settings
 
 // Bundle is a bundle on disk.
 type Bundle struct {
@@ -90,7 +86,7 @@ type Bundle struct {
 	Manifest
 }
 
-const buildHint = "meshfed bundle build makes it; --bundle names one that lies elsewhere"
+const buildHint = "meshfed bundle pull or meshfed bundle build makes it; --bundle names one that lies elsewhere"
 
 // Open reads the bundle in dir and checks that all its files are there with their sizes. It does
 // not read image content. A folder without a bundle gives an error that wraps fs.ErrNotExist.
@@ -108,21 +104,33 @@ func Open(dir string) (*Bundle, error) {
 	if err := d.Decode(&b.Manifest); err != nil {
 		return nil, diag.Hint(fmt.Errorf("reading %s: %w", filepath.Join(dir, manifestFile), err), buildHint)
 	}
+	b.Settings.ImagesInNode = b.Settings.ImagesInNode || older(data, b.Settings)
 	if err := b.check(); err != nil {
 		return nil, diag.Hint(fmt.Errorf("image bundle %s is damaged: %w", dir, err), "remove the folder; "+buildHint)
 	}
 	return b, nil
 }
 
+// older says whether the images lie in the node image of a bundle that does not say it: those
+// that were written before one could be pulled were all built from source.
+func older(data []byte, s Settings) bool {
+	var said struct {
+		Settings struct {
+			ImagesInNode *bool `json:"imagesInNode"`
+		} `json:"settings"`
+	}
+	return json.Unmarshal(data, &said) == nil && said.Settings.ImagesInNode == nil && s.UpstreamEnvoy
+}
+
 // check compares the manifest with the files.
 func (b *Bundle) check() error {
 	found := map[string]string{}
 	for _, dir := range []string{imagesDir, nodeDir} {
-		images, err := describeImages(filepath.Join(b.Dir, dir))
+		list, err := describeImages(filepath.Join(b.Dir, dir))
 		if err != nil {
 			return err
 		}
-		for _, i := range images {
+		for _, i := range list {
 			found[i.Name] = i.Digest
 		}
 	}
@@ -144,12 +152,12 @@ func (b *Bundle) check() error {
 
 // describeImages lists the images of a layout and checks that every layer is there in full.
 func describeImages(dir string) ([]Image, error) {
-	images, err := listImages(dir)
+	found, err := listImages(dir)
 	if err != nil {
 		return nil, err
 	}
 	var list []Image
-	for name, img := range images {
+	for name, img := range found {
 		m, err := img.Manifest()
 		if err != nil {
 			return nil, fmt.Errorf("reading image %s: %w", name, err)
@@ -175,10 +183,11 @@ func describeImages(dir string) ([]Image, error) {
 }
 
 // Image returns the name with tag of the bundle's image of a repository such as ProbeRepository,
-// and false when it has none.
+// and false when it has none. The registry does not matter: localhost/meshfed/probe is also
+// found as ghcr.io/meshfed/probe.
 func (b *Bundle) Image(repository string) (string, bool) {
 	for _, i := range b.Images {
-		if strings.HasPrefix(i.Name, repository+":") {
+		if strings.HasPrefix(images.Path(i.Name), images.Path(repository)+":") {
 			return i.Name, true
 		}
 	}
@@ -199,4 +208,14 @@ func (b *Bundle) Chart(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("image bundle %s has no chart %s", b.Dir, name)
+}
+
+// HasChart returns the path of a packed chart of one version, and false when there is none.
+func (b *Bundle) HasChart(name, version string) (string, bool) {
+	for _, c := range b.Charts {
+		if c.Name == name && c.Version == version {
+			return filepath.Join(b.Dir, filepath.FromSlash(c.File)), true
+		}
+	}
+	return "", false
 }

@@ -22,6 +22,11 @@ func (b *builder) publish(dir string) (*Bundle, error) {
 	if old, err := Open(dir); err == nil && old.Key == key {
 		return old, nil
 	}
+	return put(dir, func(tmp string) error { return b.gather(tmp, key) })
+}
+
+// put makes the bundle in dir of what gather writes into an empty folder.
+func put(dir string, gather func(tmp string) error) (*Bundle, error) {
 	if err := ours(dir); err != nil {
 		return nil, err
 	}
@@ -36,7 +41,10 @@ func (b *builder) publish(dir string) (*Bundle, error) {
 		return nil, fmt.Errorf("making the bundle's folder: %w", err)
 	}
 	defer os.RemoveAll(tmp)
-	if err := b.gather(tmp, key); err != nil {
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return nil, fmt.Errorf("making the bundle's folder: %w", err)
+	}
+	if err := gather(tmp); err != nil {
 		return nil, fmt.Errorf("putting the bundle together: %w", err)
 	}
 	if err := swap(tmp, dir); err != nil {
@@ -66,9 +74,6 @@ func clearHalves(dir string) error {
 }
 
 func (b *builder) gather(dir, key string) error {
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return err
-	}
 	for to, a := range map[string]artefact{imagesDir: b.componentImages(), nodeDir: b.nodeImage(), chartsDir: b.chart()} {
 		if err := linkTree(b.cache.path(a), filepath.Join(dir, to)); err != nil {
 			return err
@@ -96,7 +101,7 @@ func (b *builder) manifest(dir, key string) (*Manifest, error) {
 		Kubernetes: KubernetesVersion, Istio: IstioVersion, NodeImage: nodeName(b.nodeImage().key),
 		Charts:        []Chart{{Name: "metallb", Version: MetalLBVersion, File: chartsDir + "/" + chartFile}},
 		Substitutions: []string{substituteEnvoy, substituteCNI},
-		Settings:      Settings{UpstreamEnvoy: true, BridgeCNI: true},
+		Settings:      Settings{UpstreamEnvoy: true, BridgeCNI: true, ImagesInNode: true},
 	}
 	sourceOf := map[string]string{m.NodeImage: "Debian " + suite + ", " + kindModule + " " + KindVersion + ", Kubernetes " + KubernetesVersion}
 	for _, c := range b.images {

@@ -94,7 +94,7 @@ func (t *Tree) size(f *file) []Violation {
 
 // calls finds what only main, or only internal/poll, may do.
 func (t *Tree) calls(f *file) []Violation {
-	isMain := path.Base(f.path) == "main.go" && below(f.path, "cmd")
+	isMain := path.Base(f.path) == "main.go" && belowAny(f.path, []string{"cmd", "hack"})
 	names := importNames(f.ast)
 	var found []Violation
 	report := func(n ast.Node, message string) {
@@ -112,7 +112,7 @@ func (t *Tree) calls(f *file) []Violation {
 				report(n, "time.Sleep: wait with internal/poll, which ends with the context and says what it saw")
 			case !isMain && called == "os.Exit",
 				!isMain && (strings.HasPrefix(called, "log.Fatal") || strings.HasPrefix(called, "log.Panic")):
-				report(n, called+": return an error; only cmd/*/main.go ends the process")
+				report(n, called+": return an error; only main.go of a program ends the process")
 			}
 		case *ast.CallExpr:
 			if fn, ok := n.Fun.(*ast.Ident); ok && fn.Name == "panic" && !isMain {

@@ -35,7 +35,7 @@ func Rules() []Rule {
 	clients := []string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime", "istio.io/client-go", "sigs.k8s.io/kind",
 		"helm.sh/helm", "istio.io/istio", "github.com/spf13/cobra"}
 	verbs := []string{"install", "federation", "verify"}
-	machinery := []string{"internal/kube", "internal/cluster", "internal/bundle"}
+	machinery := []string{"internal/kube", "internal/cluster", "internal/bundle", "internal/charts"}
 	leaves := []string{"internal/diag", "internal/poll", "internal/run", "internal/graph"}
 	return []Rule{
 		{Packages: []string{"topology", "certs"}, Forbid: clients, Deep: true,
@@ -46,10 +46,17 @@ func Rules() []Rule {
 		{Packages: []string{"federation"}, Forbid: []string{"install", "verify"}, Deep: true, Why: "federation touches two clusters; internal/plan puts the order together"},
 		{Packages: []string{"verify"}, Forbid: []string{"install", "federation"}, Deep: true, Why: "verify must not believe what it is to prove: it looks at clusters itself"},
 		{Packages: verbs, Forbid: []string{"internal/plan", "internal/ui", "cmd"}, Deep: true, Why: "the order belongs to internal/plan and the looks to internal/ui, above"},
-		{Packages: machinery, Forbid: append([]string{"internal/plan", "internal/ui", "cmd"}, verbs...), Deep: true, Why: "arrows point down: internal/{kube,cluster,bundle} serve install, federation and verify"},
+		{Packages: machinery, Forbid: append([]string{"internal/plan", "internal/ui", "cmd"}, verbs...), Deep: true, Why: "arrows point down: internal/{kube,cluster,bundle,charts} serve install, federation and verify"},
+		{Packages: []string{"internal/images"}, Forbid: []string{Ours, External}, Allow: []string{"topology", "internal/version"},
+			Why: "images is names only: who asks registries is internal/registry"},
+		{Packages: []string{"internal/registry"}, Forbid: []string{Ours}, Allow: []string{"internal/diag", "internal/version"}, Deep: true,
+			Why: "registry speaks to registries and knows no mesh, no bundle and no cluster"},
+		{Except: []string{"test"}, Forbid: []string{"test", "github.com/google/go-containerregistry/pkg/registry"},
+			Why: "servers for tests are not part of the program"},
 		{Except: []string{"internal/cluster/kind"}, Forbid: []string{"sigs.k8s.io/kind"}, Why: "only internal/cluster/kind knows kind; ask through cluster.Provider"},
-		{Except: []string{"cmd"}, Forbid: []string{"github.com/spf13/cobra"}, Why: "nothing below cmd knows the command line"},
-		{Except: []string{"cmd"}, Forbid: []string{"cmd"}, Deep: true, Why: "nothing imports cmd"},
+		{Except: []string{"cmd", "hack"}, Forbid: []string{"github.com/spf13/cobra"}, Why: "nothing below cmd knows the command line"},
+		{Except: []string{"cmd", "hack"}, Forbid: []string{"cmd"}, Deep: true, Why: "nothing imports cmd, but for the programs that write its manual"},
+		{Except: []string{"hack"}, Forbid: []string{"hack"}, Why: "hack makes releases; the product knows nothing of it"},
 		{Packages: []string{"internal/graph"}, Forbid: []string{Ours}, Allow: leaves[:2], Deep: true, Why: "graph knows steps and order and nothing of Istio"},
 		{Packages: []string{"internal/diag", "internal/poll"}, Forbid: []string{Ours, External}, Why: "every package imports diag and poll, so they import none"},
 		{Packages: []string{"internal/run"}, Forbid: []string{Ours, External}, Allow: leaves[:2], Why: "run is a leaf: standard library, diag and poll"},
