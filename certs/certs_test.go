@@ -117,18 +117,19 @@ func TestFilesOfCACerts(t *testing.T) {
 	}
 }
 
+// TestAlgorithms makes keys under one root; TestIstiodAccepts has roots of each algorithm.
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
+	r := newRoot(t)
 	for _, algorithm := range append(certs.Algorithms(), "") {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
-			o := certs.Options{CommonName: "x", Algorithm: algorithm, Lifetime: caLifetime, Now: now()}
-			r, err := certs.NewRoot(o)
-			must(t, err)
-			c, err := r.NewCACerts(o)
+			c, err := r.NewCACerts(certs.Options{CommonName: "x", Algorithm: algorithm, Lifetime: caLifetime, Now: now()})
 			must(t, err)
 			must(t, c.Check(now()))
-			if got := size(t, r.Key.Public()); !strings.Contains(algorithm, got) && algorithm != "" {
+			ca, err := c.Intermediate()
+			must(t, err)
+			if got := size(t, ca.PublicKey); !strings.Contains(algorithm, got) && algorithm != "" {
 				t.Errorf("made a key of %s", got)
 			}
 			first, _, _ := strings.Cut(string(c.CAKey), "\n")

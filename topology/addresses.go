@@ -33,8 +33,16 @@ func (t *Topology) NodeRange(subnet netip.Prefix) netip.Prefix {
 // subnet. Ranges are disjoint. A cluster's range follows from its name, and who comes first in
 // the file wins when two names want the same one, so a cluster appended to the file moves no
 // other. What the file says in loadBalancer.addresses is taken as it is.
+//
+// On a network that is shared (spec.containerNetwork) a range follows from the topology's name
+// too, so that two topologies with clusters of the same names seldom want the same one; whether
+// somebody has its addresses is to be looked at before they are used. In a /16, as Docker's
+// networks have, ranges lie in the third quarter: engines hand out the first addresses first,
+// and the last ones are what instructions for MetalLB on kind tell people to use.
+//
 // The error is Problems: too small a subnet, one that is not IPv4, one that overlaps a
-// cluster's subnets, or given addresses outside the upper half.
+// cluster's subnets, or given addresses that are not in the upper half (of a shared network:
+// not in it, or its first, which is the gateway's).
 func (t *Topology) AllocateAddresses(subnet netip.Prefix) (map[string]AddressRange, error) {
 	if !subnet.IsValid() || !subnet.Addr().Is4() || subnet.Bits() > 28 {
 		return nil, Problems{{Path: "spec.containerNetwork", Message: fmt.Sprintf("the subnet %s of the container network holds too few IPv4 addresses", subnet),
@@ -54,7 +62,7 @@ func (t *Topology) AllocateAddresses(subnet netip.Prefix) (map[string]AddressRan
 		if c.LoadBalancer.Type != LoadBalancerMetalLB || len(c.LoadBalancer.Addresses) > 0 {
 			continue
 		}
-		slot, ok := free.take(c.Name)
+		slot, ok := free.take(t.slotKey(c.Name))
 		if !ok {
 			return nil, Problems{{Path: fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses", i),
 				Message: fmt.Sprintf("the container network %s has no addresses left for the load balancer of %q", subnet, c.Name),
@@ -63,6 +71,14 @@ func (t *Topology) AllocateAddresses(subnet netip.Prefix) (map[string]AddressRan
 		result[c.Name] = slot
 	}
 	return result, nil
+}
+
+// slotKey is what a cluster's range follows from.
+func (t *Topology) slotKey(cluster string) string {
+	if t.OwnsNetwork() {
+		return cluster // as it always was: a mesh that lives does not move
+	}
+	return t.Metadata.Name + "/" + cluster
 }
 
 // upperHalf is what NodeRange leaves, without the broadcast address.
@@ -94,7 +110,13 @@ type subnetField struct{ field, text string }
 
 // given are the ranges that the file says.
 func (t *Topology) given(subnet netip.Prefix) (map[string]AddressRange, Problems) {
-	result, upper := map[string]AddressRange{}, upperHalf(subnet)
+	result, within := map[string]AddressRange{}, upperHalf(subnet)
+	what := "the upper half of the container network " + subnet.String()
+	if !t.OwnsNetwork() {
+		// Its owner gives addresses as he likes: who writes a range here knows which are free.
+		within.First = fromNumber(toNumber(subnet.Addr()) + 2)
+		what = "what the container network " + subnet.String() + " has for others than its gateway"
+	}
 	var problems Problems
 	for i := range t.Spec.Clusters {
 		c := &t.Spec.Clusters[i]
@@ -102,9 +124,9 @@ func (t *Topology) given(subnet netip.Prefix) (map[string]AddressRange, Problems
 			continue
 		}
 		r, err := ParseAddressRange(c.LoadBalancer.Addresses[0])
-		if err != nil || r.First.Less(upper.First) || upper.Last.Less(r.Last) {
+		if err != nil || r.First.Less(within.First) || within.Last.Less(r.Last) {
 			problems = append(problems, Problem{Path: fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses[0]", i),
-				Message: fmt.Sprintf("%s is not inside %s, the upper half of the container network %s", c.LoadBalancer.Addresses[0], upper, subnet),
+				Message: fmt.Sprintf("%s is not inside %s, %s", c.LoadBalancer.Addresses[0], within, what),
 				Fix:     "write a range inside it, or remove addresses"})
 			continue
 		}
@@ -123,7 +145,8 @@ func freeSlots(subnet netip.Prefix, given map[string]AddressRange) *slotTable {
 	upper := upperHalf(subnet)
 	first, count := toNumber(upper.First), toNumber(upper.Last)-toNumber(upper.First)+2
 	size := min(max(count/slots, minSlot), maxSlot)
-	// More than 1024 clusters share no host; the bound keeps the table small for a /8.
+	// More than 1024 clusters share no host; the bound keeps the table small for a /8 and the
+	// end of a /16 free.
 	table := &slotTable{}
 	for i := uint64(0); i < min(count/size, 1024); i++ {
 		r := AddressRange{First: fromNumber(first + i*size), Last: fromNumber(first + (i+1)*size - 1)}

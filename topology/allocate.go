@@ -16,6 +16,13 @@ const (
 // allocate fills subnets that are empty, in file order, with the first block that nothing in
 // the file overlaps, and gives the HTTP port to an ingress that says no port. A cluster that
 // is appended to the file moves no other. What can not be filled stays empty; validate tells.
+//
+// Nothing here depends on the topology's name, and two topologies on one host get the same
+// subnets. That is fine: pods and services are routed inside a cluster's own nodes only, each
+// of which is a container with a routing table of its own, and between clusters of different
+// networks there are gateways. What would collide does not: an allocated host port is any that
+// is free, containers and contexts begin with the topology's name, each topology has its own
+// container network, and on one that is shared see AllocateAddresses.
 func allocate(t *Topology) {
 	var used []AddressRange
 	ports := map[int]bool{}
@@ -52,7 +59,8 @@ func allocate(t *Topology) {
 			}
 		}
 		if c.Ingress != nil && c.Ingress.HostPorts == (HostPorts{}) {
-			c.Ingress.HostPorts.HTTP = firstPort(ports)
+			port := firstPort(ports)
+			c.Ingress.HostPorts = HostPorts{HTTP: port, Any: port != 0}
 		}
 	}
 }

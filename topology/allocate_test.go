@@ -195,6 +195,68 @@ func TestAddressRangeFollowsTheName(t *testing.T) {
 	}
 }
 
+// shared is a topology of that name with the clusters west and east on a network of others.
+func shared(t *testing.T, name, rest string) *Topology {
+	t.Helper()
+	parsed, err := Parse("a", []byte("apiVersion: meshfed.io/v1alpha1\nkind: Topology\nmetadata: {name: "+name+"}\nspec: {containerNetwork: kind, clusters: [{name: west"+rest+"}, {name: east}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// TestRangesOnASharedNetwork: they are small, far from what an engine hands out first and from
+// the end, and depend on the topology's name.
+func TestRangesOnASharedNetwork(t *testing.T) {
+	t.Parallel()
+	subnet := netip.MustParsePrefix("172.18.0.0/16")
+	third := netip.MustParsePrefix("172.18.128.0/18")
+	seen := map[AddressRange]int{}
+	for i := range rounds {
+		ranges, err := shared(t, fmt.Sprintf("mesh-%d", i), "").AllocateAddresses(subnet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ranges["west"].Overlaps(ranges["east"]) {
+			t.Errorf("%s and %s overlap", ranges["west"], ranges["east"])
+		}
+		for cluster, r := range ranges {
+			if !r.Within(third) || toNumber(r.Last)-toNumber(r.First)+1 != maxSlot {
+				t.Errorf("%s has %s, want %d addresses in %s", cluster, r, maxSlot, third)
+			}
+			seen[r]++
+		}
+	}
+	// 200 of 1024 ranges: some meet by chance, which up finds out; most must not.
+	if len(seen) < rounds*2*8/10 {
+		t.Errorf("%d topologies of two clusters want only %d different ranges", rounds, len(seen))
+	}
+	own, err := topologyOf(t, "west", "east").AllocateAddresses(netip.MustParsePrefix("172.20.0.0/16"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := own["west"].String()+" "+own["east"].String(), "172.20.154.224-172.20.154.239 172.20.163.192-172.20.163.207"; got != want {
+		t.Errorf("on a network of the topology's own, live meshes would move: got %s, want %s", got, want)
+	}
+}
+
+// TestGivenAddressesOnASharedNetwork may be anywhere but at its ends.
+func TestGivenAddressesOnASharedNetwork(t *testing.T) {
+	t.Parallel()
+	for addresses, fine := range map[string]bool{
+		"172.18.3.0/28": true, "172.18.255.200-172.18.255.254": true, "172.18.0.2-172.18.0.3": true,
+		"172.18.0.1-172.18.0.3": false, "172.18.255.240/28": false, "172.19.0.16/28": false,
+	} {
+		ranges, err := shared(t, "demo", ", loadBalancer: {addresses: ["+addresses+"]}").AllocateAddresses(netip.MustParsePrefix("172.18.0.0/16"))
+		if fine != (err == nil) {
+			t.Errorf("%s gave %v, %v", addresses, ranges, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), addresses+" is not inside 172.18.0.2-172.18.255.254, ") {
+			t.Errorf("%s gave %v", addresses, err)
+		}
+	}
+}
+
 func TestAllocateAddressesRefuses(t *testing.T) {
 	t.Parallel()
 	given := func(addresses string) string {

@@ -4,6 +4,7 @@
 package topology
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -87,14 +88,26 @@ func (c *collector) problem(where place, path, message, fix string) Problem {
 // printable keeps an argument on one line, and pasted keys out of messages.
 func printable(argument string) string {
 	argument, _, _ = strings.Cut(argument, "-----BEGIN")
+	argument = hideLogins(argument)
 	if strings.ContainsFunc(argument, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.Quote(argument)
 	}
 	return argument
 }
 
-// tidy keeps a key that was pasted into the file out of a message, and long values short.
+// hideLogins keeps passwords of addresses (user:password@host) out of a message.
+func hideLogins(text string) string {
+	return regexp.MustCompile(`:[^\s/@"]+@(?:sha256:)?`).ReplaceAllStringFunc(text, func(login string) string {
+		if strings.HasSuffix(login, "@sha256:") { // image:tag@sha256:...
+			return login
+		}
+		return ":***@"
+	})
+}
+
+// tidy keeps secrets that were pasted into the file out of a message, and long values short.
 func tidy(text string) string {
+	text = hideLogins(text)
 	if before, after, found := strings.Cut(text, "-----BEGIN"); found {
 		rest := ""
 		if end := strings.IndexByte(after, '"'); end >= 0 {

@@ -192,6 +192,11 @@ func (d *decoder) enum(path string, value reflect.Value, allowed []string) {
 			return
 		}
 	}
+	if strings.EqualFold(value.String(), "Ed25519") {
+		// Often asked for, so it deserves its reason (KeyCertBundle.CertOptions of istiod).
+		d.add(path, "istiod knows authorities with ECDSA and RSA keys, not with Ed25519", "write "+orList(allowed))
+		return
+	}
 	d.add(path, fmt.Sprintf("%q is not known here", shorten(value.String())), suggestValue(value.String(), allowed))
 }
 

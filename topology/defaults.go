@@ -55,6 +55,8 @@ func (i *Istio) preset() { i.Version, i.Profile = IstioVersion, "default" }
 
 // derive fills the defaults that follow from other fields.
 func (t *Topology) derive() {
+	t.Spec.Images.tidy()
+	t.Spec.Istio.Charts.tidy()
 	if t.Spec.Mesh.ID == "" {
 		t.Spec.Mesh.ID = t.Metadata.Name
 	}

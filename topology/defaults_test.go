@@ -119,7 +119,7 @@ func TestIngressPorts(t *testing.T) {
 			got = append(got, c.Ingress.HostPorts)
 		}
 	}
-	want := []HostPorts{{HTTP: 30003}, {HTTP: 30000, HTTPS: 30002}, {HTTP: 30004}, {}, {HTTPS: 8443}}
+	want := []HostPorts{{HTTP: 30003, Any: true}, {HTTP: 30000, HTTPS: 30002}, {HTTP: 30004, Any: true}, {}, {HTTPS: 8443}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -10,11 +10,13 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
 // checkFiles looks at the local files that the topology names.
 func (c *collector) checkFiles(t *Topology) {
+	c.chartDirectory(t.Dir, t.Spec.Istio.Charts.Directory)
 	root := t.Spec.Certificates.Root
 	if root.Files != nil {
 		c.keyPair(t.Dir, "spec.certificates.root.files", root.Files)
@@ -31,6 +33,34 @@ func (c *collector) checkFiles(t *Topology) {
 				c.add(path, show(signed.Directory)+" is no folder", "name the folder that holds one folder for each control plane")
 			}
 		}
+	}
+}
+
+// chartDirectory looks for the charts that are installed from a folder.
+func (c *collector) chartDirectory(dir, charts string) {
+	const path, fix = "spec.istio.charts.directory", "name the folder that holds the charts base, istiod and gateway; relative paths count from the topology file"
+	if charts == "" {
+		return
+	}
+	folder := resolve(dir, charts)
+	if info, err := os.Stat(folder); err != nil {
+		c.add(path, show(charts)+" can not be read: "+reason(err), fix)
+		return
+	} else if !info.IsDir() {
+		c.add(path, show(charts)+" is no folder", fix)
+		return
+	}
+	var missing []string
+	for _, names := range [][]string{{"base"}, {"istiod", "istio-control/istio-discovery"}, {"gateway"}} {
+		if !slices.ContainsFunc(names, func(name string) bool {
+			info, err := os.Stat(filepath.Join(folder, filepath.FromSlash(name), "Chart.yaml"))
+			return err == nil && info.Mode().IsRegular()
+		}) {
+			missing = append(missing, names[0])
+		}
+	}
+	if len(missing) > 0 {
+		c.add(path, show(charts)+" holds no chart "+orList(missing), fix)
 	}
 }
 

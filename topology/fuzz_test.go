@@ -11,8 +11,8 @@ import (
 )
 
 // FuzzParse holds Parse to its promises for any bytes and any --set argument: it does not
-// panic, every problem has a place and a fix, and what it accepts can be written, is accepted
-// again and can be given addresses.
+// panic, every problem has a place and a fix, and what it accepts is accepted by the schema, can
+// be written, is accepted again and can be given addresses.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/wrong/*.yaml", "testdata/good/*.yaml", "../examples/*/topology.yaml"} {
 		for _, file := range globOf(f, pattern) {
@@ -24,6 +24,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(data, argument)
 		}
 	}
+	s := compiled(f)
 	f.Fuzz(func(t *testing.T, data []byte, argument string) {
 		var set []string
 		if argument != "" {
@@ -41,6 +42,11 @@ func FuzzParse(f *testing.F) {
 			}
 			checkProblems(t, "fuzz.yaml", problems)
 			return
+		}
+		if argument == "" { // what is laid over the file is a string where the file's is a number
+			if err := validates(t, s, data); err != nil {
+				t.Errorf("the schema refuses what was accepted: %v", err)
+			}
 		}
 		text, err := json.Marshal(parsed)
 		if err != nil {

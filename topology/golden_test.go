@@ -9,6 +9,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -97,6 +98,35 @@ func TestExamplesLoad(t *testing.T) {
 			t.Errorf("Dir is %q, want %q", loaded.Dir, want)
 		}
 		assertDisjoint(t, loaded)
+	}
+}
+
+// TestExamplesSayWhatTheyAre: each folder has a short README, and what a comment offers instead
+// of a line or beside it loads too.
+func TestExamplesSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	offered := regexp.MustCompile(`(?m)^( *)# ((mirror|istio|images|containerNetwork|provider): .*)$`)
+	tried := 0
+	for _, file := range globOf(t, "../examples/*/topology.yaml") {
+		readme := readOf(t, filepath.Join(filepath.Dir(file), "README.md"))
+		if lines := strings.Count(string(readme), "\n"); !strings.HasPrefix(string(readme), "# ") || lines > 25 {
+			t.Errorf("the README.md beside %s has %d lines, or no title", file, lines)
+		}
+		text := string(readOf(t, file))
+		for _, at := range offered.FindAllStringSubmatchIndex(text, -1) {
+			indent, line, key := text[at[2]:at[3]], text[at[4]:at[5]], text[at[6]:at[7]]
+			before := text[:at[0]]
+			if key == "mirror" { // instead of the one above
+				before = regexp.MustCompile(`(?m)^ *mirror: .*\n`).ReplaceAllString(before, "")
+			}
+			tried++
+			if _, err := Parse(file, []byte(before+indent+line+text[at[1]:])); err != nil {
+				t.Errorf("%s offers %q, which gives %v", file, line, err)
+			}
+		}
+	}
+	if tried < 4 {
+		t.Errorf("only %d offers were tried", tried)
 	}
 }
 

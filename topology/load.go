@@ -4,12 +4,16 @@
 package topology
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 )
 
 // MaxFileSize is the largest topology file that is read, in bytes: 1 MiB.
 const MaxFileSize = 1 << 20
+
+// Stdin is the path that stands for standard input.
+const Stdin = "-"
 
 // MaxDepth is how deep lists and mappings may be nested.
 const MaxDepth = 64
@@ -20,12 +24,26 @@ const MaxItems = 100
 // Load reads a topology file and the local files that it names. Each set argument is
 // path=value and is laid over the file before anything is checked. The error is Problems
 // whenever the content is at fault, and also when the file can not be read.
+// The path "-" is standard input, whose relative paths resolve against the working directory.
 func Load(path string, set ...string) (*Topology, error) {
+	if path == Stdin {
+		return Read("<stdin>", os.Stdin, ".", set...)
+	}
 	data, err := readFile(path)
 	if err != nil {
 		return nil, Problems{{File: path, Message: "can not be read: " + reason(err), Fix: "name a readable topology file with -f"}}
 	}
 	return parse(path, data, set, filepath.Dir(path), true)
+}
+
+// Read is Load for a file that comes as a stream. The name stands for it in problems, and
+// relative paths in it resolve against dir.
+func Read(name string, r io.Reader, dir string, set ...string) (*Topology, error) {
+	data, err := readAtMost(r, MaxFileSize+1)
+	if err != nil {
+		return nil, Problems{{File: name, Message: "can not be read: " + reason(err), Fix: "name a readable topology file with -f"}}
+	}
+	return parse(name, data, set, dir, true)
 }
 
 // Parse is Load for bytes: it reads no other file, so what the file names is not looked at.

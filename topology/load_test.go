@@ -11,11 +11,13 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +35,33 @@ func TestLoadNamesTheFileThatItCanNotRead(t *testing.T) {
 		_, err := Load(path)
 		if err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("Load(%s) gave %v, want ... %s", path, err, want)
+		}
+	}
+}
+
+// TestReadStreams: what is read resolves the files that it names against the given folder, and
+// --set works as for files.
+func TestReadStreams(t *testing.T) {
+	t.Parallel()
+	text := header + "spec: {clusters: [{name: west}], istio: {charts: {directory: charts-flat}}}\n"
+	got, err := Read("<stdin>", strings.NewReader(text), "testdata", "spec.clusters[west].network=blue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Dir != "testdata" || got.Spec.Clusters[0].Network != "blue" {
+		t.Errorf("Dir is %q, the network %q", got.Dir, got.Spec.Clusters[0].Network)
+	}
+	for what, test := range map[string]struct {
+		from io.Reader
+		want string
+	}{
+		"elsewhere": {strings.NewReader(text), `<stdin>:4:62: spec.istio.charts.directory: "charts-flat" can not be read: `},
+		"nothing":   {strings.NewReader(""), "<stdin>:1:1: the file is empty ("},
+		"too much":  {strings.NewReader(strings.Repeat("#", MaxFileSize+1)), "<stdin>:1:1: the file is larger than 1048576 bytes ("},
+		"broken":    {iotest.ErrReader(errors.New("the pipe broke")), "<stdin>: can not be read: the pipe broke ("},
+	} {
+		if _, err := Read("<stdin>", test.from, "."); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s gave %v, want %s...", what, err, test.want)
 		}
 	}
 }

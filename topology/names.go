@@ -90,8 +90,10 @@ func (t *Topology) NetworkName() string {
 	if t.Spec.ContainerNetwork != "" {
 		return t.Spec.ContainerNetwork
 	}
-	return "meshfed-" + t.Metadata.Name
+	return ownNetwork(t.Metadata.Name)
 }
+
+func ownNetwork(topology string) string { return "meshfed-" + topology }
 
 // OwnsNetwork says whether the container network is the topology's own.
 func (t *Topology) OwnsNetwork() bool { return t.Spec.ContainerNetwork == "" }

@@ -41,7 +41,8 @@ func TestDerivedNames(t *testing.T) {
 	}
 }
 
-// TestSharedNetwork covers names of topologies that are laid out but not accepted yet.
+// TestSharedNetwork covers names of topologies that join somebody's network, and of discovery,
+// which is laid out but not accepted yet.
 func TestSharedNetwork(t *testing.T) {
 	t.Parallel()
 	topology := topologyOf(t, "west", "east")
@@ -155,6 +156,8 @@ func TestEnumsAreDefaults(t *testing.T) {
 		{Credentials{}, "Refresh", []string{RefreshManual, RefreshInCluster}},
 		{LoadBalancer{}, "Type", []string{LoadBalancerMetalLB, LoadBalancerExisting, LoadBalancerNone}},
 		{EastWestService{}, "Type", []string{ServiceLoadBalancer, ServiceNodePort}},
+		{KeySpec{}, "Algorithm", []string{AlgorithmECDSAP256, AlgorithmECDSAP384, AlgorithmRSA2048, AlgorithmRSA3072, AlgorithmRSA4096}},
+		{Intermediate{}, "Algorithm", []string{AlgorithmECDSAP256, AlgorithmECDSAP384, AlgorithmRSA2048, AlgorithmRSA3072, AlgorithmRSA4096}},
 		{Node{}, "Role", []string{RoleControlPlane, RoleWorker}},
 	} {
 		field, ok := reflect.TypeOf(test.of).FieldByName(test.field)
@@ -163,12 +166,6 @@ func TestEnumsAreDefaults(t *testing.T) {
 		}
 		if got := strings.Split(field.Tag.Get("enum"), ","); !cmp.Equal(got, test.words) {
 			t.Errorf("%T.%s accepts %v, want %v", test.of, test.field, got, test.words)
-		}
-	}
-	for _, of := range []any{KeySpec{}, Intermediate{}} {
-		field, _ := reflect.TypeOf(of).FieldByName("Algorithm")
-		if !strings.HasPrefix(field.Tag.Get("enum"), AlgorithmECDSAP256+",") {
-			t.Errorf("%T.Algorithm does not begin with %s", of, AlgorithmECDSAP256)
 		}
 	}
 }

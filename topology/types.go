@@ -3,11 +3,6 @@
 
 package topology
 
-import (
-	"strings"
-	"time"
-)
-
 // APIVersion and Kind are what the first two fields of a topology file must say.
 const (
 	APIVersion = "meshfed.io/v1alpha1"
@@ -35,8 +30,8 @@ type Topology struct {
 // Metadata names a topology.
 type Metadata struct {
 	// Name prefixes everything that is made outside a cluster: kind clusters, containers,
-	// the container network, contexts. A DNS label; with the longest cluster's name and a
-	// hyphen at most MaxNameLength characters.
+	// the container network, contexts. Required. A DNS label (lower case letters, digits and
+	// hyphens); with the longest cluster's name and a hyphen at most 49 characters.
 	Name string `json:"name"`
 }
 
@@ -52,14 +47,15 @@ type Spec struct {
 	Certificates Certificates `json:"certificates"`
 	// Credentials are the tokens inside remote secrets.
 	Credentials Credentials `json:"credentials"`
-	// ContainerNetwork is the container network that kind clusters join; empty means a
-	// labelled network of the topology's own.
+	// ContainerNetwork is a network of the container engine that kind clusters join, such as
+	// kind; it is never removed. Default: a labelled network of the topology's own, made and
+	// removed with it. Refused: an engine's own (bridge, host, none, podman and such).
 	ContainerNetwork string `json:"containerNetwork,omitempty"`
 	// Namespaces are made in every cluster.
 	Namespaces []Namespace `json:"namespaces,omitempty"`
-	// Clusters are the members of the mesh, at least one.
+	// Clusters are the members of the mesh: 1 to 100, each with a name of its own. Required.
 	Clusters []Cluster `json:"clusters"`
-	// Discovery says whose API servers each cluster's istiod watches; empty means everyone's.
+	// Discovery says whose API servers each cluster's istiod watches. Default: everyone's.
 	Discovery map[string][]string `json:"discovery,omitempty"`
 	// Services are the user's own services that verify looks at.
 	Services []Service `json:"services,omitempty"`
@@ -69,45 +65,58 @@ type Spec struct {
 
 // Mesh is the identity that all clusters share.
 type Mesh struct {
-	// ID is Istio's meshID; default: metadata.name. Immutable on a live mesh.
+	// ID is Istio's meshID, a label value: at most 63 letters, digits, hyphens, underscores
+	// and dots. Default: metadata.name. Immutable on a live mesh.
 	ID string `json:"id"`
-	// TrustDomain is the SPIFFE trust domain; default: cluster.local. Immutable on a live mesh.
+	// TrustDomain is the SPIFFE trust domain, in lower case letters, digits, hyphens and dots.
+	// Default: cluster.local. Immutable on a live mesh.
 	TrustDomain string `json:"trustDomain"`
-	// MTLS is the mesh-wide mode: Permissive (default) or Strict.
+	// MTLS is the mesh-wide mode: Permissive (default; plain text is accepted too) or Strict.
 	MTLS string `json:"mtls" enum:"Permissive,Strict"`
 }
 
-// Istio is how Istio is installed; the same type serves all clusters and one cluster.
+// Istio is how Istio is installed in every cluster.
 type Istio struct {
-	// Version is the Istio release, by default the one whose charts are built in.
+	// Version is the Istio release. Default, and the only one so far: the one whose charts are
+	// built in.
 	Version string `json:"version,omitempty"`
 	// Charts replace the built-in charts.
 	Charts Charts `json:"charts"`
-	// Profile is an Istio installation profile; default: default.
+	// Profile is an Istio installation profile. Default, and the only one so far: default.
 	Profile string `json:"profile,omitempty"`
 	// Revision is the control plane's revision; empty for the default one.
 	Revision string `json:"revision,omitempty"`
-	// Values are Helm values of the istiod chart, laid over everything that is derived.
+	// Values are Helm values of the istiod chart, laid over everything that is derived. No
+	// null, and only numbers that JSON has.
 	Values map[string]any `json:"values,omitempty"`
-	// MeshConfig is laid over the derived mesh configuration.
+	// MeshConfig is laid over the derived mesh configuration. No null, as for values.
 	MeshConfig map[string]any `json:"meshConfig,omitempty"`
 	// DNSProxying lets sidecars answer for services that exist in another cluster only.
+	// Default: false.
 	DNSProxying bool `json:"dnsProxying,omitempty"`
 }
 
-// Charts names where Istio's charts come from; at most one field is set.
+// Charts names where Istio's charts come from; at most one field is set. The charts' version
+// must be spec.istio.version.
 type Charts struct {
-	// Directory holds base, istiod and gateway charts.
+	// Directory holds the charts as folders: base, gateway, and istiod (or
+	// istio-control/istio-discovery, as in Istio's source). Relative paths count from the file.
 	Directory string `json:"directory,omitempty"`
-	// Repository is an OCI or HTTP chart repository.
+	// Repository is a chart repository, either in a registry (oci://host[:port]/path) or HTTP
+	// (https://host[:port]/path or http://), that holds base, istiod and gateway. No login, no
+	// query.
 	Repository string `json:"repository,omitempty"`
 }
 
 // Images says where component images come from.
 type Images struct {
-	// Mirror replaces the registries of the published names.
+	// Mirror stands in place of the registries of the published names, so that
+	// docker.io/istio/pilot becomes mirror/istio/pilot: host[:port][/path], without a tag. The
+	// host has a dot or a port, or is localhost. A leading http:// means that it is spoken to
+	// without TLS, as loopback hosts always are. Default: the published names as they are.
 	Mirror string `json:"mirror,omitempty"`
-	// PullSecret names a secret that nodes use to pull.
+	// PullSecret names a secret, a DNS label, that pods in the clusters pull images with. With
+	// or without a mirror: docker.io limits those who do not log in. Default: none.
 	PullSecret string `json:"pullSecret,omitempty"`
 }
 
@@ -119,7 +128,8 @@ type Certificates struct {
 	Intermediate Intermediate `json:"intermediate"`
 }
 
-// Root is the root certificate authority: generated, brought as files, or in a KMS.
+// Root is the root certificate authority: generated, brought as files, or in a KMS. At most one
+// of generate, files and kms is set; default: generate.
 type Root struct {
 	// Generate makes a root once; it is never made again silently.
 	Generate *KeySpec `json:"generate,omitempty"`
@@ -127,15 +137,17 @@ type Root struct {
 	Files *KeyFiles `json:"files,omitempty"`
 	// KMS names a root key that never leaves its device.
 	KMS *KMSKey `json:"kms,omitempty"`
-	// Keep says where the root's key lives: File (default) or None.
+	// Keep says where the root's key lives: File (default; 0600 in the state directory) or None.
 	Keep string `json:"keep" enum:"File,None"`
 }
 
 // Intermediate is a control plane's certificate authority.
 type Intermediate struct {
-	// Algorithm of the key, as for the root; default: ECDSA-P256.
+	// Algorithm of the key: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096.
+	// It need not be the root's. Ed25519 is refused: istiod does not know it.
 	Algorithm string `json:"algorithm,omitempty" enum:"ECDSA-P256,ECDSA-P384,RSA-2048,RSA-3072,RSA-4096"`
-	// Lifetime from now; default 17520h (two years). Never beyond the root's.
+	// Lifetime from now, such as 8760h; at least 24h, which workloads' certificates live, and
+	// never beyond the root's. Default: 17520h (two years).
 	Lifetime Duration `json:"lifetime,omitempty"`
 	// Files brings intermediates that another CA signed.
 	Files *SignedFiles `json:"files,omitempty"`
@@ -143,17 +155,19 @@ type Intermediate struct {
 
 // KeySpec describes a key to make.
 type KeySpec struct {
-	// Algorithm: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096.
+	// Algorithm of the key: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096,
+	// which takes seconds to make. Ed25519 is refused: istiod does not know it.
 	Algorithm string `json:"algorithm" enum:"ECDSA-P256,ECDSA-P384,RSA-2048,RSA-3072,RSA-4096"`
-	// Lifetime from now; default 87600h (ten years).
+	// Lifetime from now, such as 43800h; at least 24h and the intermediates'. Default: 87600h
+	// (ten years).
 	Lifetime Duration `json:"lifetime"`
 }
 
 // KeyFiles are PEM files of a certificate and its key.
 type KeyFiles struct {
-	// Certificate is a PEM file.
+	// Certificate is a PEM file; relative paths count from the topology file.
 	Certificate string `json:"certificate"`
-	// Key is a PEM file.
+	// Key is a PEM file that is not encrypted; relative paths count from the topology file.
 	Key string `json:"key"`
 }
 
@@ -161,20 +175,20 @@ type KeyFiles struct {
 type KMSKey struct {
 	// URI in smallstep's notation.
 	URI string `json:"uri"`
-	// Certificate is a PEM file.
+	// Certificate is a PEM file; relative paths count from the topology file.
 	Certificate string `json:"certificate"`
 }
 
 // SignedFiles is a folder of intermediates signed elsewhere.
 type SignedFiles struct {
-	// Directory holds one folder for each control plane.
+	// Directory holds one folder for each control plane; relative paths count from the file.
 	Directory string `json:"directory"`
 }
 
 // Credentials are the tokens inside remote secrets.
 type Credentials struct {
-	// Lifetime that is asked for; the API server may grant less, and what it granted is
-	// recorded. Default 720h.
+	// Lifetime that is asked for, 10m to 87600h; the API server may grant less, and what it
+	// granted is recorded. Default: 720h (thirty days).
 	Lifetime Duration `json:"lifetime"`
 	// Refresh: Manual (default; `up` renews) or InCluster.
 	Refresh string `json:"refresh" enum:"Manual,InCluster"`
@@ -184,252 +198,6 @@ type Credentials struct {
 type Namespace struct {
 	// Name of the namespace.
 	Name string `json:"name"`
-	// Inject labels it for sidecar injection.
+	// Inject labels it for sidecar injection. Default: false.
 	Inject bool `json:"inject,omitempty"`
-}
-
-// Cluster is one member of the mesh.
-type Cluster struct {
-	// Name is Istio's clusterName, a DNS label, unique in the file.
-	Name string `json:"name"`
-	// Provider says where the cluster comes from; empty means kind.
-	Provider Provider `json:"provider"`
-	// Network is Istio's network; default: <name>-network, one for each cluster.
-	Network string `json:"network"`
-	// Locality of the cluster's nodes.
-	Locality Locality `json:"locality"`
-	// Primary is the cluster whose istiod serves this one; default itself.
-	Primary string `json:"primary"`
-	// Config is the cluster whose API that istiod reads; default its primary.
-	Config string `json:"config"`
-	// LoadBalancer gives addresses to Services of type LoadBalancer.
-	LoadBalancer LoadBalancer `json:"loadBalancer"`
-	// Ingress is the gateway for outside clients; nil for none.
-	Ingress *Ingress `json:"ingress,omitempty"`
-	// EastWest is the gateway for the other networks.
-	EastWest EastWest `json:"eastWest"`
-	// APIServer says how peers reach the cluster's API.
-	APIServer APIServer `json:"apiServer"`
-	// Manage says what is written and what is only checked.
-	Manage Manage `json:"manage"`
-	// Istio is laid over spec.istio for this cluster.
-	Istio ClusterIstio `json:"istio"`
-	// Addons are observability add-ons.
-	Addons []string `json:"addons,omitempty"`
-}
-
-// ClusterIstio is what one cluster may change of spec.istio.
-type ClusterIstio struct {
-	// Values are Helm values of the istiod chart.
-	Values map[string]any `json:"values,omitempty"`
-}
-
-// Provider says where a cluster comes from; at most one field is set, none means kind.
-type Provider struct {
-	// Kind is a cluster that is made and removed.
-	Kind *KindProvider `json:"kind,omitempty"`
-	// Kubeconfig is a cluster that exists and is never made or removed.
-	Kubeconfig *KubeconfigProvider `json:"kubeconfig,omitempty"`
-	// ClusterAPI is a cluster made by Cluster API.
-	ClusterAPI *ClusterAPIProvider `json:"clusterAPI,omitempty"`
-}
-
-// KindProvider is a kind cluster.
-type KindProvider struct {
-	// Kubernetes is a version such as 1.36.3; empty means the bundle's.
-	Kubernetes string `json:"kubernetes,omitempty"`
-	// PodSubnet is an IPv4 CIDR; allocated when empty.
-	PodSubnet string `json:"podSubnet"`
-	// ServiceSubnet is an IPv4 CIDR; allocated when empty.
-	ServiceSubnet string `json:"serviceSubnet"`
-	// Nodes; default: one control-plane node that also runs workloads.
-	Nodes []Node `json:"nodes,omitempty"`
-	// Ports published on the host's loopback interface.
-	Ports []Port `json:"ports,omitempty"`
-	// Patches are kubeadm config patches.
-	Patches []string `json:"patches,omitempty"`
-}
-
-// Node is one node of a kind cluster.
-type Node struct {
-	// Role: control-plane or worker.
-	Role string `json:"role" enum:"control-plane,worker"`
-	// Locality; default: the cluster's.
-	Locality Locality `json:"locality"`
-	// Labels set on the node.
-	Labels map[string]string `json:"labels,omitempty"`
-}
-
-// Port publishes a node port on the host's loopback interface.
-type Port struct {
-	// Host port, 1 to 65535.
-	Host int `json:"host"`
-	// Node port, 30000 to 32767.
-	Node int `json:"node"`
-}
-
-// KubeconfigProvider is a cluster that exists.
-type KubeconfigProvider struct {
-	// Path of the kubeconfig.
-	Path string `json:"path"`
-	// Context in it.
-	Context string `json:"context"`
-}
-
-// ClusterAPIProvider is a cluster made by Cluster API.
-type ClusterAPIProvider struct {
-	// Name of the Cluster object.
-	Name string `json:"name"`
-	// Namespace of the Cluster object.
-	Namespace string `json:"namespace,omitempty"`
-}
-
-// Locality is where nodes run, as in the labels topology.kubernetes.io/region and zone.
-type Locality struct {
-	// Region, for example us-west.
-	Region string `json:"region,omitempty"`
-	// Zone, for example us-west-1.
-	Zone string `json:"zone,omitempty"`
-}
-
-// LoadBalancer gives addresses to Services of type LoadBalancer.
-type LoadBalancer struct {
-	// Type: MetalLB (default on kind), Existing or None.
-	Type string `json:"type" enum:"MetalLB,Existing,None"`
-	// Addresses are IPv4 ranges first-last or CIDRs; carved from the container network when empty.
-	Addresses []string `json:"addresses,omitempty"`
-}
-
-// Ingress is the gateway for outside clients.
-type Ingress struct {
-	// HostPorts are published on the host's loopback interface (kind only).
-	HostPorts HostPorts `json:"hostPorts"`
-}
-
-// HostPorts are ports of the host; 0 means not published. When both are 0 the first port from
-// 30000 on that the file does not use is allocated for HTTP.
-type HostPorts struct {
-	// HTTP is forwarded to the gateway's port 80.
-	HTTP int `json:"http,omitempty"`
-	// HTTPS is forwarded to the gateway's port 443.
-	HTTPS int `json:"https,omitempty"`
-}
-
-// EastWest is the gateway for the other networks.
-type EastWest struct {
-	// Replicas of the gateway; default 1.
-	Replicas int `json:"replicas"`
-	// Service in front of it.
-	Service EastWestService `json:"service"`
-	// Addresses that peers should use instead of the Service's (NAT).
-	Addresses []string `json:"addresses,omitempty"`
-	// Values are Helm values of the gateway chart.
-	Values map[string]any `json:"values,omitempty"`
-}
-
-// EastWestService is the Service in front of an east-west gateway.
-type EastWestService struct {
-	// Type: LoadBalancer (default) or NodePort.
-	Type string `json:"type" enum:"LoadBalancer,NodePort"`
-	// Annotations of the Service.
-	Annotations map[string]string `json:"annotations,omitempty"`
-}
-
-// APIServer says how peers reach a cluster's API.
-type APIServer struct {
-	// PeerAddress is an https URL or host:port; found when empty, loopback is refused.
-	PeerAddress string `json:"peerAddress,omitempty"`
-}
-
-// Manage says what is written (true, the default) and what is only checked (false).
-type Manage struct {
-	// Istio: base and istiod.
-	Istio bool `json:"istio"`
-	// Gateways: ingress and east-west.
-	Gateways bool `json:"gateways"`
-	// CACerts: the secret cacerts.
-	CACerts bool `json:"cacerts"`
-	// RemoteSecrets of the peers.
-	RemoteSecrets bool `json:"remoteSecrets"`
-}
-
-// Service is one of the user's own services.
-type Service struct {
-	// Host is name.namespace.
-	Host string `json:"host"`
-	// Clusters that serve it.
-	Clusters []string `json:"clusters,omitempty"`
-	// Failover says that other clusters shall answer when the local one can not.
-	Failover bool `json:"failover,omitempty"`
-	// Callers are namespace/serviceaccount.
-	Callers []string `json:"callers,omitempty"`
-	// Probe asks for bounded requests; nil means look only.
-	Probe *ServiceProbe `json:"probe,omitempty"`
-}
-
-// ServiceProbe is a bounded request load.
-type ServiceProbe struct {
-	// Path of the request.
-	Path string `json:"path"`
-	// Requests to send.
-	Requests int `json:"requests"`
-}
-
-// Verify tunes the proof.
-type Verify struct {
-	// Suites to run; empty means all that apply.
-	Suites []string `json:"suites,omitempty"`
-	// Failover thresholds.
-	Failover Failover `json:"failover"`
-	// Probe is what verify sends into the mesh.
-	Probe Probe `json:"probe"`
-}
-
-// Failover holds the thresholds of the failover suite.
-type Failover struct {
-	// Rate of requests per second and caller; default 20.
-	Rate int `json:"rate"`
-	// Within is the time to steady answers from elsewhere; default 10s.
-	Within Duration `json:"within"`
-	// LostAtMost is a count of failed requests; default 40.
-	LostAtMost int `json:"lostAtMost"`
-	// BackWithin is the time to steady local answers after repair; default 60s.
-	BackWithin Duration `json:"backWithin"`
-}
-
-// Probe is what verify sends into the mesh.
-type Probe struct {
-	// Namespace of its own; default meshfed-verify.
-	Namespace string `json:"namespace"`
-	// Image; empty means the bundle's.
-	Image string `json:"image,omitempty"`
-	// Tolerations of its pods, as in a pod spec.
-	Tolerations []map[string]any `json:"tolerations,omitempty"`
-	// Resources of its containers, as in a pod spec.
-	Resources map[string]any `json:"resources,omitempty"`
-}
-
-// Duration is a time.Duration written as Go writes it, for example 720h or 10s.
-type Duration time.Duration
-
-// String writes d as Go reads it, without zero minutes and seconds: 720h, not 720h0m0s.
-func (d Duration) String() string {
-	s := time.Duration(d).String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
-// MarshalText is String.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-// UnmarshalText reads a duration as Go does.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	*d = Duration(v)
-	return err
 }

@@ -30,8 +30,11 @@ func (c *collector) validate(t *Topology) {
 	c.required("kind", t.Kind, "write kind: "+Kind)
 	c.label("metadata.name", t.Metadata.Name, "write a name for the topology, such as usmesh")
 	c.mesh(&t.Spec.Mesh)
+	c.charts(&t.Spec.Istio.Charts)
+	c.images(&t.Spec.Images)
 	c.certificates(&t.Spec.Certificates)
 	c.between("spec.credentials.lifetime", t.Spec.Credentials.Lifetime, minTokenLifetime, maxTokenLifetime)
+	c.containerNetwork(t)
 	c.verify(&t.Spec.Verify)
 	if len(t.Spec.Clusters) == 0 {
 		c.add("spec.clusters", "there are no clusters", "write at least one: clusters: [{name: west}, {name: east}]")

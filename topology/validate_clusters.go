@@ -68,24 +68,8 @@ func (c *collector) provider(path string, cluster *Cluster) {
 	if len(set) > 1 {
 		c.add(path, strings.Join(set, " and ")+" exclude each other", "keep one of them")
 	}
-	if p.Kind == nil {
-		return
-	}
-	controlPlanes := 0
-	for i, node := range p.Kind.Nodes {
-		at := fmt.Sprintf("%s.kind.nodes[%d]", path, i)
-		if node.Role != RoleWorker {
-			controlPlanes++
-		}
-		c.locality(at+".locality", node.Locality)
-		for key, value := range node.Labels {
-			if c.qualified(join(at+".labels", key), key) && value != "" && !isLabelValue(value) {
-				c.add(join(at+".labels", key), fmt.Sprintf("%q is no label value", value), fixLabelValue)
-			}
-		}
-	}
-	if controlPlanes == 0 {
-		c.add(path+".kind.nodes", "no node is a control plane", "write role: control-plane for one node")
+	if p.Kind != nil {
+		c.kind(path+".kind", p.Kind)
 	}
 }
 
@@ -122,7 +106,7 @@ func (c *collector) peerAddress(path, address string) {
 		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
 		return
 	}
-	if name, port, ok := cutLast(host, ":"); ok && port != "" {
+	if name, port, ok := cutPort(host); ok && port != "" {
 		host = name
 	} else if !strings.HasPrefix(address, "https://") {
 		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
@@ -142,9 +126,10 @@ func quoted(names []string) string {
 	return orList(parts)
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
+// cutPort splits host:port at the last colon.
+func cutPort(s string) (host, port string, found bool) {
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		return s[:i], s[i+1:], true
 	}
 	return s, "", false
 }

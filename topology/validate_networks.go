@@ -6,6 +6,8 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
+	"slices"
 )
 
 // Bounds of subnets, as prefix lengths. kubeadm gives each node a /24 of the pods' subnet and
@@ -44,6 +46,7 @@ func (c *collector) networks(t *Topology) {
 		if s, ok := c.subnet(at+".provider.kind.podSubnet", kind.PodSubnet, minPodBits, maxPodBits); ok {
 			s.cluster, s.network = cluster.Name, cluster.Network
 			pods = append(pods, s)
+			c.room(s, len(kind.Nodes))
 		}
 		if s, ok := c.subnet(at+".provider.kind.serviceSubnet", kind.ServiceSubnet, minServiceBits, maxServiceBits); ok {
 			s.cluster, s.network = cluster.Name, cluster.Network
@@ -51,6 +54,36 @@ func (c *collector) networks(t *Topology) {
 		}
 	}
 	c.overlaps(pods, services, addresses)
+}
+
+// room checks that each node gets its /24 of the pods' subnet.
+func (c *collector) room(pods subnet, nodes int) {
+	blocks := (toNumber(pods.span.Last) - toNumber(pods.span.First) + 1) >> (32 - maxPodBits)
+	if uint64(nodes) <= blocks {
+		return
+	}
+	bits := maxPodBits
+	for 1<<(maxPodBits-bits) < nodes {
+		bits--
+	}
+	c.add(pods.path, fmt.Sprintf("%s is too small for %d nodes, each of which takes a /%d", pods.text, nodes, maxPodBits), fmt.Sprintf("write a /%d or larger", bits))
+}
+
+// containerNetwork checks the name of a network that is joined: none that an engine makes for
+// containers of no network in particular, where clusters could not find each other by name
+// nor keep an address, and no word that means something else to an engine.
+func (c *collector) containerNetwork(t *Topology) {
+	const path, fix = "spec.containerNetwork", "write kind, or the name of another network, or remove it for one of the topology's own"
+	network := t.Spec.ContainerNetwork
+	switch {
+	case network == "":
+	case slices.Contains([]string{"bridge", "host", "none", "default", "podman", "private", "pasta", "slirp4netns"}, network):
+		c.add(path, fmt.Sprintf("%q is the container engine's own, which no cluster can join", network), fix)
+	case network == ownNetwork(t.Metadata.Name):
+		c.add(path, fmt.Sprintf("%q is what the topology's own network is called", network), "remove it, and the network is made and removed with the topology")
+	case !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$`).MatchString(network):
+		c.add(path, fmt.Sprintf("%q is no name of a container network", shorten(network)), "write at most 63 letters, digits, hyphens, underscores and dots, beginning with a letter or digit")
+	}
 }
 
 func (c *collector) subnet(path, text string, minBits, maxBits int) (subnet, bool) {

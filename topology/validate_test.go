@@ -135,7 +135,9 @@ func TestOneMistakeIsToldOnce(t *testing.T) {
 		"unknown primary":      "spec: {clusters: [{name: west, primary: nobody}]}\n",
 		"unknown role":         "spec: {clusters: [{name: west, provider: {kind: {nodes: [{role: master}]}}}]}\n",
 		"two providers":        "spec: {clusters: [{name: west, provider: {kind: {}, clusterAPI: {name: a}}}]}\n",
-		"planned algorithm":    "spec: {clusters: [{name: west}], certificates: {intermediate: {algorithm: RSA-2048}}}\n",
+		"Ed25519":              "spec: {clusters: [{name: west}], certificates: {intermediate: {algorithm: Ed25519}}}\n",
+		"twice a chart":        "spec: {clusters: [{name: west}], istio: {charts: {directory: a, repository: b}}}\n",
+		"control planes":       "spec: {clusters: [{name: west, provider: {kind: {nodes: [{}, {role: control-plane}, {role: worker}]}}}]}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

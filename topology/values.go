@@ -25,6 +25,10 @@ const (
 	// RoleControlPlane and RoleWorker are the values of a node's role.
 	RoleControlPlane = "control-plane"
 	RoleWorker       = "worker"
-	// AlgorithmECDSAP256 is the default algorithm of keys.
+	// AlgorithmECDSAP256 is the default algorithm of keys; the others are further values.
 	AlgorithmECDSAP256 = "ECDSA-P256"
+	AlgorithmECDSAP384 = "ECDSA-P384"
+	AlgorithmRSA2048   = "RSA-2048"
+	AlgorithmRSA3072   = "RSA-3072"
+	AlgorithmRSA4096   = "RSA-4096"
 )

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"strings"
+	"time"
+)
+
+// Service is one of the user's own services.
+type Service struct {
+	// Host is name.namespace.
+	Host string `json:"host"`
+	// Clusters that serve it.
+	Clusters []string `json:"clusters,omitempty"`
+	// Failover says that other clusters shall answer when the local one can not. Default: false.
+	Failover bool `json:"failover,omitempty"`
+	// Callers are namespace/serviceaccount.
+	Callers []string `json:"callers,omitempty"`
+	// Probe asks for bounded requests. Default: none; the service is only looked at.
+	Probe *ServiceProbe `json:"probe,omitempty"`
+}
+
+// ServiceProbe is a bounded request load.
+type ServiceProbe struct {
+	// Path of the request.
+	Path string `json:"path"`
+	// Requests to send.
+	Requests int `json:"requests"`
+}
+
+// Verify tunes the proof.
+type Verify struct {
+	// Suites to run, each once: trust, discovery, weights, locality, failover, authorization.
+	// Default: all that apply.
+	Suites []string `json:"suites,omitempty"`
+	// Failover holds the thresholds of the failover suite.
+	Failover Failover `json:"failover"`
+	// Probe is what verify sends into the mesh.
+	Probe Probe `json:"probe"`
+}
+
+// Failover holds the thresholds of the failover suite.
+type Failover struct {
+	// Rate of requests per second and caller, 1 to 1000. Default: 20.
+	Rate int `json:"rate"`
+	// Within is the time to steady answers from elsewhere, 1s to 1h. Default: 10s.
+	Within Duration `json:"within"`
+	// LostAtMost is a count of failed requests, 0 to 100000. Default: 40.
+	LostAtMost int `json:"lostAtMost"`
+	// BackWithin is the time to steady local answers after repair, 1s to 1h. Default: 60s.
+	BackWithin Duration `json:"backWithin"`
+}
+
+// Probe is what verify sends into the mesh.
+type Probe struct {
+	// Namespace that nothing else uses: it is made and removed by verify. A DNS label. Default:
+	// meshfed-verify.
+	Namespace string `json:"namespace"`
+	// Image of the probe. Default: the bundle's or, without a bundle, the published one.
+	Image string `json:"image,omitempty"`
+	// Tolerations of its pods, as in a pod spec.
+	Tolerations []map[string]any `json:"tolerations,omitempty"`
+	// Resources of its containers, as in a pod spec.
+	Resources map[string]any `json:"resources,omitempty"`
+}
+
+// Duration is a time.Duration written as Go writes it, for example 720h or 10s.
+type Duration time.Duration
+
+// String writes d as Go reads it, without zero minutes and seconds: 720h, not 720h0m0s.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// MarshalText is String.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads a duration as Go does.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
