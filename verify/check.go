@@ -52,6 +52,8 @@ const (
 	FactLocal  Fact = "local"
 	// FactCalls: allowed and denied calls.
 	FactCalls Fact = "calls"
+	// FactOutside: calls of clients outside of the mesh.
+	FactOutside Fact = "outside"
 	// FactFailover: time lines of a steady load under faults.
 	FactFailover Fact = "failover"
 )

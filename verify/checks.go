@@ -72,5 +72,13 @@ func Checks() []Check {
 			[]string{"AUZ001", "NET008"}, []Fact{FactProbes, FactCalls}, judgeIngress},
 		{"authorization-direct", SuiteAuthorization, "what the ingress may do is kept from direct callers",
 			[]string{"AUZ002"}, []Fact{FactProbes, FactCalls}, judgeDirect},
+		{"authorization-outside-answers", SuiteAuthorization, "a client outside of the mesh is answered through the ingress gateway",
+			[]string{"AUZ001", "NET010"}, []Fact{FactProbes, FactOutside}, judgeOutsideAnswers},
+		{"authorization-outside-peer", SuiteAuthorization, "a service of another cluster answers it through the same gateway",
+			[]string{"AUZ001", "FED001", "FED010", "NET001", "NET005", "NET008", "NET013"}, []Fact{FactControl, FactGateways, FactProbes, FactOutside}, judgeOutsidePeer},
+		{"authorization-outside-denied", SuiteAuthorization, "what policy denies is denied to it by an Envoy of the mesh",
+			[]string{"AUZ002"}, []Fact{FactProbes, FactOutside}, judgeOutsideDenied},
+		{"authorization-outside-direct", SuiteAuthorization, "it is kept out of a workload that it can reach without the gateway",
+			[]string{"AUZ002"}, []Fact{FactProbes, FactOutside}, judgeOutsideDirect},
 	}
 }

@@ -14,6 +14,7 @@
 //
 // The only things that it writes are its own: one namespace in each cluster with
 // everything in it, removed on success, failure and interrupt; what a killed run left is
-// removed by the next one, and two runs at once refuse each other. It refuses to judge
-// from outside the mesh: every request is sent by a probe inside it.
+// removed by the next one, and two runs at once refuse each other. It refuses to judge the
+// mesh from outside: every request is sent by a probe inside it, but for those with which an
+// outside client tries an ingress gateway.
 package verify

@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,19 @@ func TestFailoverJudgements(t *testing.T) {
 		id("failover-back", "never left", never, Inconclusive, ""),
 		{"other variants are judged by themselves", line(never), "failover-switch", west, east, "away", Pass, ""},
 	})
+}
+
+func TestLostRequestsAreToldByWhen(t *testing.T) {
+	t.Parallel()
+	w, _ := healthy(t)
+	w.Lines[LineKey{"west", "east", "errors"}] = testLine("west", "east", 10, 30,
+		phase{9, 0}, phase{1, 2}, phase{1, 1}, phase{6, 2}, phase{13, 1}, phase{2, 2}, phase{18, 0})
+	r := find(t, w, "failover-lost", "west", "east", "errors")
+	for _, words := range []string{"18 of 100 requests", "2 before the fault", "12 under it (from 100ms to 700ms of it)", "4 after the repair (from 0s to 200ms of it)", "raise spec.verify.failover.lostAtMost"} {
+		if r.Status != Fail || !strings.Contains(r.Message, words) {
+			t.Errorf("%q is missing in %s: %s", words, r.Status, r.Message)
+		}
+	}
 }
 
 func TestTimelineTimes(t *testing.T) {

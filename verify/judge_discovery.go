@@ -72,10 +72,15 @@ func (w *World) judgeView(p topology.Pair, endpoints []Endpoint) Result {
 			return fail("NET004", "the caller in %s has the gateway of %s on port %d, not %d", p.From, p.To, e.Port, topology.PortCrossNetwork)
 		}
 	}
-	if len(theirs) > 0 {
-		return pass("the caller in %s has %s", p.From, places(theirs))
+	taking := slices.DeleteFunc(slices.Clone(theirs), func(e Endpoint) bool { return !e.Healthy })
+	if len(taking) > 0 {
+		return pass("the caller in %s has %s", p.From, places(taking))
 	}
 	code, words := w.obstacle(p.From, p.To)
+	if len(theirs) > 0 {
+		return fail(or(code, "FED011"), "the caller in %s has %s, and its Envoy sends nothing there: %s", p.From, places(theirs),
+			or(words, "none of it is healthy"))
+	}
 	if code == "" && apart {
 		code, words = "NET003", fmt.Sprintf("istiod in %s knows no gateway for network %s", p.From, w.network(p.To))
 	}

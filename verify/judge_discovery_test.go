@@ -78,8 +78,14 @@ func TestDiscoveryJudgements(t *testing.T) {
 		{"unreadable", func(w *World, _ testPKI) { w.Views["west"] = Views{Problem: "refused"} }, "discovery-endpoints", "west", "east", "", Inconclusive, ""},
 		{"flat network", func(w *World, _ testPKI) {
 			w.Topology.Spec.Clusters[1].Network = "west-network"
-			w.Views["west"].Services[host(testNamespace, "echo")] = []Endpoint{near("west", 1), {Address: "10.20.0.9", Port: 8080, Cluster: "east"}}
+			w.Views["west"].Services[host(testNamespace, "echo")] = []Endpoint{near("west", 1), {Address: "10.20.0.9", Port: 8080, Cluster: "east", Healthy: true}}
 		}, "discovery-endpoints", "west", "east", "", Pass, ""},
+		{"no healthy endpoint", view(near("west", 1), Endpoint{Address: "10.89.0.202", Port: 15443, Cluster: "east", Gateway: true}), "discovery-endpoints", "west", "east", "", Fail, "FED011"},
+		{"no healthy endpoint for a known reason", func(w *World, pki testPKI) {
+			gatewayWith(func(g *Gateway) { g.Replicas = nil })(w, pki)
+			view(near("west", 1), Endpoint{Address: "10.89.0.202", Port: 15443, Cluster: "east", Gateway: true})(w, pki)
+		}, "discovery-endpoints", "west", "east", "", Fail, "NET008"},
+		{"one of two is healthy", view(near("west", 1), far("east", 1, 0), Endpoint{Address: "10.89.0.203", Port: 15443, Cluster: "east", Gateway: true}), "discovery-endpoints", "west", "east", "", Pass, ""},
 
 		{"a stray", func(w *World, _ testPKI) { w.Views["west"] = Views{Proxies: 3, Total: 3, Astray: []string{"x"}} }, "discovery-proxies", "west", "", "", Fail, "NET004"},
 		{"none read", func(w *World, _ testPKI) { w.Views["west"] = Views{Total: 3} }, "discovery-proxies", "west", "", "", Inconclusive, ""},

@@ -5,7 +5,9 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/probe"
@@ -158,12 +160,39 @@ func judgeLost(w *World) []Result {
 		lost, all := sum(s.lost, 0, len(s.lost)), l.Report.Sent
 		r := pass("%d of %d requests from %s were lost, at most %d are allowed", lost, all, p.From, limit)
 		if lost > limit {
-			r = fail("LOC005", "%d of %d requests from %s were lost, at most %d are allowed", lost, all, p.From, limit)
+			r = fail("LOC005", "%d of %d requests from %s were lost, at most %d are allowed: %s; where a slow machine loses more, raise spec.verify.failover.lostAtMost",
+				lost, all, p.From, limit, s.when())
 		}
 		failed := slices.DeleteFunc(slices.Clone(l.Report.Outcomes), probe.Outcome.OK)
 		slices.SortStableFunc(failed, func(a, b probe.Outcome) int { return cmp.Compare(a.First, b.First) })
-		return r.with("lost", lost).with("sent", all).with("failures", described(failed))
+		return r.with("lost", lost).with("when", s.when()).with("sent", all).with("failures", described(failed))
 	})
+}
+
+// when says in which time requests were lost: before the fault none should be.
+func (s story) when() string {
+	var parts []string
+	for _, phase := range []struct {
+		name     string
+		from, to int
+	}{{"before the fault", 0, s.fault}, {"under it", s.fault, s.repair}, {"after the repair", s.repair, len(s.lost)}} {
+		n, begin := sum(s.lost, phase.from, phase.to), first(s.lost, phase.from, phase.to)
+		if n == 0 {
+			continue
+		}
+		last := begin
+		for i := begin; i < min(phase.to, len(s.lost)); i++ {
+			if s.lost[i] > 0 {
+				last = i
+			}
+		}
+		text := fmt.Sprintf("%d %s", n, phase.name)
+		if phase.from > 0 {
+			text += fmt.Sprintf(" (from %s to %s of it)", since(phase.from, begin), since(phase.from, last+1))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func judgeBack(w *World) []Result {

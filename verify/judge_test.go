@@ -70,7 +70,7 @@ func TestAHealthyMeshPassesEverything(t *testing.T) {
 		}
 		for _, r := range results {
 			if r.Status != Pass || r.Code != "" {
-				t.Errorf("%s: %s", r.Status, r.line())
+				t.Errorf("%s: %s", r.Status, r.Line())
 			}
 			if seen[r.key()] {
 				t.Errorf("twice: %q", r.key())
@@ -99,7 +99,7 @@ func TestWhatWasNotObservedNeverPasses(t *testing.T) {
 					continue // an absent part and an empty one look alike; the run always records it
 				}
 				if r.Status != Inconclusive {
-					t.Errorf("%s world: %s: %s", name, r.Status, r.line())
+					t.Errorf("%s world: %s: %s", name, r.Status, r.Line())
 				}
 			}
 		}

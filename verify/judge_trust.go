@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // expirySoon is the part of a certificate's lifetime that is left when it is warned about.
@@ -94,13 +95,17 @@ func judgeDistributed(w *World) []Result {
 	var out []Result
 	for _, c := range w.Clusters {
 		s, roots := w.Signers[c], w.Roots[c]
-		if roots.Problem != "" || s.Root == nil {
-			out = append(out, unsure("the root that workloads of %s are given could not be compared: %s", c, or(roots.Problem, s.Problem, s.Invalid, "no cacerts")).between("", c))
-			continue
+		want := ""
+		if s.Root != nil {
+			want = certs.Fingerprint(s.Root)
 		}
-		want := certs.Fingerprint(s.Root)
-		for _, ns := range sortedKeys(roots.ByNamespace) {
-			have := roots.ByNamespace[ns]
+		for _, ns := range []string{topology.SystemNamespace, w.Namespace} {
+			have, looked := roots.ByNamespace[ns]
+			if roots.Problem != "" || s.Root == nil || !looked {
+				out = append(out, unsure("the root that workloads in %s of %s are given could not be compared: %s", ns, c,
+					or(roots.Problem, s.Problem, s.Invalid, w.notReady(c), "no cacerts")).between("", c, ns))
+				continue
+			}
 			r := pass("workloads in %s of %s are given the root of cacerts", ns, c)
 			switch {
 			case len(have) == 0:

@@ -63,7 +63,7 @@ func TestTrustJudgements(t *testing.T) {
 		{"another root", func(w *World, _ testPKI) {
 			w.Roots["east"] = Roots{ByNamespace: map[string][]string{testNamespace: {"SHA256:00"}}}
 		}, "trust-distributed", "", "east", testNamespace, Fail, "TRU011"},
-		{"no cacerts", change(func(s *Signer) { *s = Signer{Absent: true} }), "trust-distributed", "", "east", "", Inconclusive, ""},
+		{"no cacerts", change(func(s *Signer) { *s = Signer{Absent: true} }), "trust-distributed", "", "east", testNamespace, Inconclusive, ""},
 
 		{"another root", func(w *World, pki testPKI) {
 			w.Signers["east"], pki.keys["east"] = testSigner(t, testRoot(t), "other")

@@ -43,6 +43,7 @@ func newFakeMesh(t *testing.T) *fakeMesh {
 	for i, c := range []string{"west", "east"} {
 		f.add(t, c, []string{"east", "west"}[i], root)
 	}
+	f.mesh.Outside = []Outside{outsider(OutsideHost, nil)}
 	return f
 }
 
@@ -229,7 +230,7 @@ func TestAWholeRunOverAHealthyMesh(t *testing.T) {
 	}
 	for _, c := range r.Checks {
 		if c.Status != Pass {
-			t.Errorf("%s: %s", c.Status, c.line())
+			t.Errorf("%s: %s", c.Status, c.Line())
 		}
 	}
 	if r.ExitCode() != ExitPass || r.Summary[Pass] < 60 {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,11 +18,17 @@ import (
 
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
 
-// lookWithin bounds each look at an API server, a control plane or a proxy.
-const lookWithin = 15 * time.Second
+const (
+	// lookWithin bounds each look at an API server, a control plane or a proxy.
+	lookWithin = 15 * time.Second
+	// syncWithin is how long istiod gets to have the peers that it was told of, before what it
+	// lacks is judged. The probes start meanwhile.
+	syncWithin = 6 * time.Second
+)
 
 // gather runs one look per member and records it, when some check needs it.
 func gather[T any](ctx context.Context, s *session, fact Fact, read func(context.Context, *member) T, store func(*World, map[string]T)) {
@@ -148,8 +155,18 @@ func (m *member) nodes(ctx context.Context) Nodes {
 }
 
 func (s *session) observeControls(ctx context.Context) {
-	gather(ctx, s, FactControl, func(ctx context.Context, m *member) Control { return m.control(ctx) },
-		func(w *World, all map[string]Control) { w.Controls = all })
+	gather(ctx, s, FactControl, func(ctx context.Context, m *member) Control {
+		o := poll.Options{What: "istiod in " + m.name + " to have its peers", Interval: 500 * time.Millisecond, Deadline: syncWithin}
+		return lastWhole(ctx, o, m.control, func(c Control) bool { return !c.syncing(m.world.peers(m.name)) })
+	}, func(w *World, all map[string]Control) { w.Controls = all })
+}
+
+// syncing says whether a replica lacks a peer that it was told of: one that has just started,
+// or whose connection was cut, has it a moment later.
+func (c Control) syncing(peers []string) bool {
+	return slices.ContainsFunc(c.Replicas, func(r Istiod) bool {
+		return r.Problem == "" && slices.ContainsFunc(peers, func(p string) bool { return c.Secrets[p] != "" && r.Peers[p] != synced })
+	})
 }
 
 func (m *member) control(ctx context.Context) Control {

@@ -52,7 +52,7 @@ func (s *session) observeCalls(ctx context.Context) {
 		send(CallKey{p.From, p.To, CallDirect}, roleCaller, probe.RunRequest{URL: address(h, pathIngress)})
 		send(CallKey{p.From, p.To, CallIngress}, roleOutsider, probe.RunRequest{
 			URL:  fmt.Sprintf("http://%s.%s.svc.cluster.local:80%s", topology.IngressGateway, topology.SystemNamespace, pathIngress),
-			Host: h,
+			Host: hostOutside(s.zone, p.To),
 		})
 	}
 	for _, c := range s.world.Clusters {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,7 +38,24 @@ const (
 
 func (m *member) objects() objects {
 	return objects{topology: m.mesh.Topology, namespace: m.namespace, owned: m.client.Owned(m.mesh.Topology, m.mesh.Owner),
-		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.roles}
+		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.roles, zone: m.zone}
+}
+
+// login is the secret by which the nodes pull the probe and its sidecar, if they need one.
+func (m *member) login() ([]client.Object, error) {
+	name := m.mesh.Topology.Spec.Images.PullSecret
+	if name == "" || m.mesh.Login == nil {
+		return nil, nil
+	}
+	data, err := m.mesh.Login()
+	if err != nil {
+		return nil, fmt.Errorf("logging the probes' nodes in to the mirror: %w", err)
+	}
+	return []client.Object{&corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: m.namespace, Labels: m.client.Owned(m.mesh.Topology, m.mesh.Owner)},
+		Type:       corev1.SecretTypeDockerConfigJson, Data: data,
+	}}, nil
 }
 
 // start makes everything in the probe's namespace and blocks until all pods are ready. An
@@ -52,7 +70,11 @@ func (m *member) start(ctx context.Context) error {
 	}
 	var g errgroup.Group
 	g.SetLimit(writers)
-	for _, obj := range o.before(m.suites) {
+	login, err := m.login()
+	if err != nil {
+		return err
+	}
+	for _, obj := range append(login, o.before(m.suites)...) {
 		g.Go(func() error { return m.client.ApplyValidated(ctx, obj) })
 	}
 	rooted := make(chan struct{})

@@ -191,6 +191,7 @@ func TestObjectsOfTheProbe(t *testing.T) {
 	m, _ := twoClusters(t)
 	one := member1(t, m, Suites()...)
 	o := one.objects()
+	o.zone = "abc.meshfed-verify.test"
 	var all []string
 	add := func(v any) {
 		data, err := yaml.Marshal(v)

@@ -46,6 +46,8 @@ type objects struct {
 	image     string
 	services  []service
 	roles     []role
+	// zone is the domain under which ingress gateways know the echoes.
+	zone string
 }
 
 // pod is the probe pod of a role in a cluster: a bare one, so that a rejection is the answer

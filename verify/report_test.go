@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,13 +63,14 @@ func mixed() *Report {
 	)
 }
 
-func TestMatrix(t *testing.T) {
+func TestLines(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
-	if err := mixed().Matrix(&b); err != nil {
-		t.Fatal(err)
+	fmt.Fprintln(&b, mixed().Counted())
+	for _, c := range mixed().Checks {
+		fmt.Fprintln(&b, c.Status, c.Line())
 	}
-	golden(t, "matrix.golden", b.Bytes())
+	golden(t, "lines.golden", b.Bytes())
 }
 
 func TestReportJSON(t *testing.T) {

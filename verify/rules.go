@@ -128,7 +128,8 @@ func policyEvidence(f faultKind) map[string]any {
 }
 
 // authorization guards the echo: one path for the caller's identity, one for the ingress
-// gateway's, and every other path for anybody.
+// gateway's, and every other path for anybody. The ingress gateway passes on the first two, so
+// that its being denied the first one is seen.
 func (o objects) authorization() []client.Object {
 	selector := map[string]any{"matchLabels": map[string]any{labelRole: string(roleEcho)}}
 	from := func(namespace, account string) []any {
@@ -155,16 +156,16 @@ func (o objects) authorization() []client.Object {
 			"selector": map[string]any{"istio": topology.IngressSelector},
 			"servers": []any{map[string]any{
 				"port":  map[string]any{"number": int64(80), "name": "http", "protocol": "HTTP"},
-				"hosts": []any{"*." + o.namespace + ".svc.cluster.local"},
+				"hosts": []any{"*." + o.zone},
 			}},
 		}),
 	}
 	for _, c := range o.topology.Names() {
 		h := host(o.namespace, serviceOnly(c))
 		all = append(all, o.object("networking.istio.io/v1", "VirtualService", "ingress-"+c, map[string]any{
-			"hosts": []any{h}, "gateways": []any{ingressGateway},
+			"hosts": []any{hostOutside(o.zone, c)}, "gateways": []any{ingressGateway},
 			"http": []any{map[string]any{
-				"match":   []any{map[string]any{"uri": map[string]any{"exact": pathIngress}}},
+				"match":   []any{exactly(pathIngress), exactly(pathPrivate)},
 				"retries": map[string]any{"attempts": int64(0)},
 				"route":   []any{map[string]any{"destination": map[string]any{"host": h, "port": map[string]any{"number": int64(probe.PortApp)}}}},
 			}},
@@ -172,3 +173,5 @@ func (o objects) authorization() []client.Object {
 	}
 	return all
 }
+
+func exactly(path string) any { return map[string]any{"uri": map[string]any{"exact": path}} }

@@ -24,8 +24,14 @@ type Mesh struct {
 	Clients map[string]*kube.Client
 	// ProbeImage that nodes can start, for example from the bundle.
 	ProbeImage string
+	// Login is the content of the secret by which nodes pull, where the topology names one
+	// (spec.images.pullSecret); nil or an error when this host knows none.
+	Login func() (map[string][]byte, error)
 	// Substitutions say what stands in for a published component; they head every report.
 	Substitutions []string
+	// Outside are the clients outside of the mesh that ingress gateways are tried with; without
+	// one those checks are skipped.
+	Outside []Outside
 	// Owner is the owner id that the probe's objects are labelled with.
 	Owner string
 	// Tool is the version that stands in the report.

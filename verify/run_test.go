@@ -71,7 +71,7 @@ func TestRejectedProbesAreInconclusiveWithTheRejectingWords(t *testing.T) {
 	}
 	for _, c := range r.Checks {
 		if c.ID != CoverageCheck && !strings.Contains(c.Message, "exceeded quota: small") {
-			t.Errorf("the rejecting words are missing: %s", c.line())
+			t.Errorf("the rejecting words are missing: %s", c.Line())
 		}
 	}
 	if int(told.Load()) != len(r.Checks) || judged.Load() != 1 {
@@ -193,10 +193,10 @@ func TestAClusterThatCanNotBeReachedLeavesTheOther(t *testing.T) {
 		byKey[c.key()] = c
 	}
 	if got := byKey[[4]string{"trust-cacerts", "", "east", ""}]; got.Status != Inconclusive || !strings.Contains(got.Message, "connection refused") {
-		t.Errorf("east: %s", got.line())
+		t.Errorf("east: %s", got.Line())
 	}
 	if got := byKey[[4]string{"trust-cacerts", "", "west", ""}]; got.Status != Fail || got.Code != "TRU002" {
-		t.Errorf("west, which has no cacerts: %s", got.line())
+		t.Errorf("west, which has no cacerts: %s", got.Line())
 	}
 	if exists(t, fakes["west"]) {
 		t.Error("the namespace stayed in west")

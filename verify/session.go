@@ -20,6 +20,7 @@ type session struct {
 	suites   []string
 	services []service
 	roles    []role
+	zone     string
 	members  map[string]*member
 
 	mu      sync.Mutex // guards what follows, and keeps observers one at a time
@@ -35,7 +36,7 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	checks := selected(suites)
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
-		services: services(t, clusters, suites), roles: roles(suites),
+		services: services(t, clusters, suites), roles: roles(suites), zone: newZone(),
 		members: map[string]*member{},
 		pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
@@ -178,6 +179,7 @@ func (s *session) observe(ctx context.Context) {
 	s.state("sending requests")
 	wg.Go(func() { s.observeWire(ctx) })
 	wg.Go(func() { s.observeCalls(ctx) })
+	wg.Go(func() { s.observeOutside(ctx) })
 	wg.Go(func() { s.observeLoads(ctx) })
 	wg.Wait()
 	if s.want[FactFailover] {

@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
 )
 
 func TestTheLastWholeLookIsKept(t *testing.T) {
@@ -119,6 +122,32 @@ func TestAnInterruptDoesNotWaitForTheNamespaceToBeGone(t *testing.T) {
 		if err := f.Get(context.Background(), types.NamespacedName{Name: testNamespace}, ns); kube.Absent(err) || ns.DeletionTimestamp == nil {
 			t.Errorf("the removal in %s was not asked for (%v)", name, err)
 		}
+	}
+}
+
+func TestAPeerThatIsNotSyncedIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	remote := &corev1.Secret{ObjectMeta: system("istio-remote-secret-east"), Data: map[string][]byte{"east": nil}}
+	remote.Labels = map[string]string{topology.LabelMultiCluster: "true"}
+	m, fakes := twoClusters(t, remote, running("istiod-1", map[string]string{"app": "istiod"}))
+	var looks atomic.Int64
+	page := func(w http.ResponseWriter, _ *http.Request) {
+		state := "syncing"
+		if looks.Add(1) > 1 {
+			state = "synced"
+		}
+		_, _ = fmt.Fprintf(w, `[{"id":"east","syncStatus":%q}]`, state)
+	}
+	for _, f := range fakes {
+		f.Forwards(t, map[string]http.Handler{"istio-system/istiod-1:15014": http.HandlerFunc(page)})
+	}
+	s := newSession(m, Options{}, []string{"west"}, []string{SuiteDiscovery}, time.Now())
+	s.world.Clusters = m.Topology.Names() // east is a peer, and not looked at
+	s.members["east"] = newMember(s, "east", nil)
+	defer s.members["west"].forget("", "")
+	s.observeControls(t.Context())
+	if got := s.world.Controls["west"].Replicas[0].Peers["east"]; got != synced || looks.Load() != 2 {
+		t.Errorf("%q after %d looks", got, looks.Load())
 	}
 }
 

@@ -128,7 +128,7 @@ func TestATrialGoesThereAndBack(t *testing.T) {
 	for _, id := range []string{"failover-switch", "failover-lost", "failover-back"} {
 		for _, variant := range []string{"errors", "errors, default retries"} {
 			if r := find(t, w, id, "west", "east", variant); r.Status != Pass {
-				t.Errorf("%s: %s", r.Status, r.line())
+				t.Errorf("%s: %s", r.Status, r.Line())
 			}
 		}
 	}
@@ -147,10 +147,10 @@ func TestATrialThatDoesNotFailOverEndsInTime(t *testing.T) {
 	begun := time.Now()
 	w, _ := pretend(t, false)
 	if r := find(t, w, "failover-switch", "west", "east", "errors"); r.Status != Fail || r.Code != "LOC005" {
-		t.Errorf("%s: %s", r.Status, r.line())
+		t.Errorf("%s: %s", r.Status, r.Line())
 	}
 	if r := find(t, w, "failover-back", "west", "east", "errors"); r.Status != Inconclusive {
-		t.Errorf("%s: %s", r.Status, r.line())
+		t.Errorf("%s: %s", r.Status, r.Line())
 	}
 	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("it took %s", took)

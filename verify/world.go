@@ -36,6 +36,9 @@ type World struct {
 	Loads    map[LoadKey]Load
 	Calls    map[CallKey]Call
 	Lines    map[LineKey]Line
+	// Outside are the calls of the clients outside of the mesh, OutsideClients their names.
+	Outside        map[OutsideKey]Call
+	OutsideClients []string
 }
 
 // Signer is a control plane's plugged-in CA.
@@ -224,11 +227,22 @@ const (
 type Call struct {
 	Problem string
 	// Skipped says why the call does not apply.
-	Skipped  string
-	Target   string
+	Skipped string
+	Target  string
+	// Host header, where it is not Target's.
+	Host     string
 	Outcomes []probe.Outcome
 	// Clusters of the pods that answered 2xx.
 	Clusters []string
+	// Foreign names who denied a call and is no Envoy of the mesh.
+	Foreign string
+}
+
+// OutsideKey names a call of a client outside of the mesh: through the ingress gateway of From
+// to the echo of To, or (strict, permissive) straight to it.
+type OutsideKey struct {
+	Client, From, To string
+	Kind             CallKind
 }
 
 // LineKey names a time line of the failover suite.

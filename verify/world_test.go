@@ -112,6 +112,7 @@ func healthy(t *testing.T) (*World, testPKI) {
 		Signers: map[string]Signer{}, Roots: map[string]Roots{}, Controls: map[string]Control{}, Nodes: map[string]Nodes{},
 		Gateways: map[string]Gateway{}, Probes: map[string]Probes{}, Wire: map[topology.Pair]Wire{}, Views: map[string]Views{},
 		Loads: map[LoadKey]Load{}, Calls: map[CallKey]Call{}, Lines: map[LineKey]Line{},
+		Outside: map[OutsideKey]Call{}, OutsideClients: []string{OutsideHost, OutsideContainer},
 	}
 	pki := testPKI{root: testRoot(t), keys: map[string]any{}}
 	for _, c := range w.Clusters {
@@ -184,6 +185,13 @@ func healthyCluster(w *World, c, peer string, i int) {
 	w.Calls[CallKey{c, peer, CallDirect}] = call(peer, probe.Outcome{Status: 403, Count: 5})
 	w.Calls[CallKey{c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 5})
 	w.Calls[CallKey{c, c, CallPermissive}] = call(c, answer(c, 200, 5))
+	for _, client := range w.OutsideClients {
+		w.Outside[OutsideKey{client, c, c, CallIngress}] = call(c, answer(c, 200, 1))
+		w.Outside[OutsideKey{client, c, peer, CallIngress}] = call(peer, answer(peer, 200, 1))
+		w.Outside[OutsideKey{client, c, c, CallDenied}] = call(c, probe.Outcome{Status: 403, Count: 1, Detail: "RBAC: access denied"})
+		w.Outside[OutsideKey{client, c, c, CallPermissive}] = call(c, answer(c, 200, 1))
+		w.Outside[OutsideKey{client, c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 1})
+	}
 	for _, f := range faultKinds() {
 		w.Lines[LineKey{c, peer, f.variant()}] = testLine(c, peer, 10, 30, phase{10, 0}, phase{2, 2}, phase{18, 1}, phase{5, 1}, phase{15, 0})
 	}

@@ -7,7 +7,8 @@
 // answered, faults that can be switched on for one host name, a load generator that is
 // bounded in rate, count and time, and a TLS dialler that keeps the chain that it was
 // served. All of it is controlled over an admin port on loopback, which only the API
-// server's port-forward reaches.
+// server's port-forward reaches. The same program, run once in a container beside the
+// clusters, is a client outside of the mesh (get).
 //
 // It refuses to know Kubernetes, Istio or the topology: what an answer means is judged by
 // package verify, which also checks the pod's name against the API instead of believing it.

@@ -21,16 +21,20 @@ const (
 	EnvUID = "POD_UID"
 )
 
-// Main runs the probe until ctx ends and then returns nil within a fraction of a second:
-// nothing that it serves is worth waiting for.
-func Main(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) error {
+// Main runs a sub-command: "serve" until ctx ends, and then returns nil within a fraction of a
+// second, for nothing that it serves is worth waiting for; "get" sends one request (see Get)
+// and prints what came as JSON.
+func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("meshfed-probe", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.Arg(0) == "get" {
+		return get(ctx, flags.Args()[1:], stdout, stderr)
+	}
 	if flags.NArg() != 1 || flags.Arg(0) != "serve" {
-		return errors.New("usage: meshfed-probe serve")
+		return errors.New("usage: meshfed-probe serve | get [-host HOST] [-timeout DURATION] URL")
 	}
 	self := Answer{Pod: getenv(EnvPod), UID: getenv(EnvUID)}
 	if self.Pod == "" {

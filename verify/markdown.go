@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/meshfed/meshfed/topology"
+)
+
+const (
+	// markdownLimit bounds the text: what CI systems show as a summary of a job ends at 64 KiB
+	// or is refused above.
+	markdownLimit = 60 << 10
+	// markdownClusters are as many as a table of from and to is readable for.
+	markdownClusters = 16
+	// markdownWords bounds one message or command.
+	markdownWords = 600
+)
+
+// Markdown writes the report for the summary of a CI job: the verdict, what stands in for
+// what, a table of from and to, what failed with how to see it again, what is inconclusive,
+// and the rest folded. It stays under 60 KiB whatever the mesh: then it says what it left out.
+func (r *Report) Markdown(w io.Writer) error {
+	page := &page{left: markdownLimit}
+	page.block(r.headline())
+	r.grid(page)
+	r.listed(page, "Failed", Fail, Result.item)
+	r.listed(page, "Inconclusive", Inconclusive, Result.item)
+	r.folded(page)
+	if _, err := io.WriteString(w, page.text.String()); err != nil {
+		return fmt.Errorf("writing the report as Markdown: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) headline() string {
+	verdict := map[int]string{ExitPass: "passed", ExitFail: "FAILED", ExitInconclusive: "inconclusive"}[r.ExitCode()]
+	var b strings.Builder
+	fmt.Fprintf(&b, "## Mesh %s: %s\n\n%s", escaped(r.Topology), verdict, escaped(r.Counted()))
+	if r.Tool != "" {
+		fmt.Fprintf(&b, ", meshfed %s", escaped(r.Tool))
+	}
+	fmt.Fprintf(&b, ", %s\n", r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	for i, s := range r.Substitutions {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "- substitution: %s\n", escaped(s))
+	}
+	return b.String()
+}
+
+// grid is the table of from and to; with many clusters, only the pairs that did not pass.
+func (r *Report) grid(p *page) {
+	if len(r.Clusters) < 2 {
+		return
+	}
+	if len(r.Clusters) > markdownClusters {
+		r.pairs(p)
+		return
+	}
+	var b strings.Builder
+	counted := r.tally()
+	b.WriteString("\n| from \\ to |")
+	for _, to := range r.Clusters {
+		fmt.Fprintf(&b, " %s |", escaped(to))
+	}
+	b.WriteString("\n|" + strings.Repeat(" --- |", len(r.Clusters)+1) + "\n")
+	for _, from := range r.Clusters {
+		fmt.Fprintf(&b, "| **%s** |", escaped(from))
+		for _, to := range r.Clusters {
+			cell := ""
+			if from != to {
+				_, cell = counted.cell(r.Suites, from, to)
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	p.items([]string{b.String()})
+}
+
+func (r *Report) pairs(p *page) {
+	all, counted := pairs(r.Clusters), r.tally()
+	var bad []string
+	for _, one := range all {
+		if status, cell := counted.cell(r.Suites, one.From, one.To); status != Pass {
+			bad = append(bad, fmt.Sprintf("| %s | %s | %s |\n", escaped(one.From), escaped(one.To), cell))
+		}
+	}
+	p.block(fmt.Sprintf("\n%d of %d ordered pairs passed.\n", len(all)-len(bad), len(all)))
+	if len(bad) > 0 {
+		p.block("\n| from | to | |\n| --- | --- | --- |\n")
+		p.items(bad)
+	}
+}
+
+// tally counts the results that concern each pair, by suite and status: one look at each
+// result, for a mesh may have many of both.
+type tally map[topology.Pair]map[string]map[Status]int
+
+func (r *Report) tally() tally {
+	t := tally{}
+	for _, p := range pairs(r.Clusters) {
+		t[p] = map[string]map[Status]int{}
+		for _, suite := range r.Suites {
+			t[p][suite] = map[Status]int{}
+		}
+	}
+	for _, c := range r.Checks {
+		froms, tos := []string{c.From}, []string{c.To}
+		if c.From == "" {
+			froms = r.Clusters
+		}
+		if c.To == "" {
+			tos = r.Clusters
+		}
+		for _, from := range froms {
+			for _, to := range tos {
+				if cell, ok := t[topology.Pair{From: from, To: to}][c.Suite]; ok {
+					cell[c.Status]++
+				}
+			}
+		}
+	}
+	return t
+}
+
+// cell is the worst status of a pair over some suites: "pass 31", or which suites have it.
+func (t tally) cell(suites []string, from, to string) (Status, string) {
+	have, passed := map[Status][]string{}, 0
+	for _, suite := range suites {
+		counts := t[topology.Pair{From: from, To: to}][suite]
+		passed += counts[Pass]
+		for _, status := range worst() {
+			if counts[status] > 0 || status == Skip {
+				have[status] = append(have[status], suite)
+				break
+			}
+		}
+	}
+	for _, status := range worst() {
+		switch {
+		case len(have[status]) == 0:
+			continue
+		case status == Fail:
+			return status, "**FAIL** " + strings.Join(have[status], ", ")
+		case status == Pass:
+			return status, fmt.Sprintf("pass %d", passed)
+		}
+		return status, string(status) + " " + strings.Join(have[status], ", ")
+	}
+	return Skip, string(Skip)
+}
+
+func (r *Report) listed(p *page, title string, status Status, text func(Result) string) {
+	var all []string
+	for _, c := range r.Checks {
+		if c.Status == status {
+			all = append(all, text(c))
+		}
+	}
+	if len(all) > 0 {
+		p.items([]string{fmt.Sprintf("\n### %s (%d)\n\n", title, len(all))})
+		p.items(all)
+	}
+}
+
+// item is a result in a list, with how to see it again.
+func (r Result) item() string {
+	text := "- " + escaped(r.Line()) + "\n"
+	if see, ok := r.Evidence["see"].(string); ok {
+		text += "  - " + span(see) + "\n"
+	}
+	return text
+}
+
+// folded are the results that need no reader, by suite.
+func (r *Report) folded(p *page) {
+	rest := func(c Result) bool { return c.Status == Pass || c.Status == Warn || c.Status == Skip }
+	for _, suite := range r.Suites {
+		var lines []string
+		for _, c := range r.Checks {
+			if c.Suite == suite && rest(c) {
+				lines = append(lines, fmt.Sprintf("- %s: %s\n", c.Status, escaped(c.Line())))
+			}
+		}
+		if len(lines) == 0 {
+			continue
+		}
+		// Warnings first: they are why somebody opens it.
+		slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(b[:6], a[:6]) })
+		open := fmt.Sprintf("\n<details><summary>%s: %d more</summary>\n\n", suite, len(lines))
+		if !p.fits(open) {
+			p.block("\nFurther results are left out here; the JSON report has them.\n")
+			return
+		}
+		p.block(open)
+		p.items(lines)
+		p.block("\n</details>\n")
+	}
+}
