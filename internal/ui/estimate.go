@@ -112,11 +112,5 @@ func (p *Progress) bar(now time.Time, width int) string {
 	if room < 5 {
 		return "  " + p.out.fit(strings.TrimSpace(words), width-2)
 	}
-	full, empty := "━", "─"
-	if p.out.ASCII {
-		full, empty = "#", "-"
-	}
-	filled := int(share * float64(room))
-	bar := p.out.paint(green, strings.Repeat(full, filled)) + p.out.paint(faint, strings.Repeat(empty, room-filled))
-	return "  " + bar + " " + words
+	return "  " + p.out.bar(share, room) + " " + words
 }

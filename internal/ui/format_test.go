@@ -73,6 +73,54 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+func TestRedraws(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		env  map[string]string
+		want bool
+	}{
+		"terminal":        {map[string]string{"TERM": "xterm-256color"}, true},
+		"nothing said":    {nil, false},
+		"dumb":            {map[string]string{"TERM": "dumb"}, false},
+		"CI":              {map[string]string{"TERM": "xterm", "CI": "true"}, false},
+		"CI by number":    {map[string]string{"TERM": "xterm", "CI": "1"}, false},
+		"CI that is none": {map[string]string{"TERM": "xterm", "CI": "False"}, true},
+	}
+	for name, test := range tests {
+		if got := redraws(func(name string) string { return test.env[name] }); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestCells(t *testing.T) {
+	t.Parallel()
+	tests := map[string]int{"": 0, "west": 4, "✔ ok": 4, "日本語": 6, "e\u0301": 1, "🚀": 2, "⠋━…→·✘": 6}
+	for text, want := range tests {
+		if got := cells(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+	out := &Output{}
+	if got := out.fit("東京のクラスタ", 7); got != "東京の…" {
+		t.Errorf("%q", got)
+	}
+	if got := (&Output{ASCII: true}).encoded("a 東 ✔"); got != "a ?? ?" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestWrapKeepsCommandsWhole(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(wrap("in some days `meshfed up -f topology.yaml` renews it", 24), "|")
+	if want := "in some days|`meshfed up -f topology.yaml`|renews it"; got != want {
+		t.Errorf("%q", got)
+	}
+	if got := strings.Join(wrap("a lone ` is no command", 10), "|"); got != "a lone `|is no|command" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -80,6 +128,7 @@ func TestPrintable(t *testing.T) {
 		"\x1b[1;31mred\x1b[0m":   "red",
 		"\x1b]0;title\atext":     "]0;titletext",
 		"a\tb\nc\r\x00\u009bd":   "a\tb\ncd",
+		"turned \u202eround":     "turned round",
 		"cut off \x1b[3":         "cut off ",
 		"broken \xff byte and ✔": "broken  byte and ✔",
 	}

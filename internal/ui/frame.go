@@ -5,125 +5,106 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/graph"
 )
 
+// Widths from which a line has room for more than the bare necessities.
+const (
+	roomy    = 59  // what the step usually takes
+	spacious = 109 // a bar of the steps that are done
+)
+
 // frame is what the live area shows now: a line for each group and one for the whole.
 func (t *Terminal) frame() []string {
 	now := t.now()
 	columns, rows := t.out.size()
-	var lines, finished []string
+	width := columns - 1 // a full last column would wrap on some terminals
+	shown, hidden := t.groups, []*group(nil)
+	if room := max(rows-3, 1); rows > 0 && len(shown) > room+1 {
+		shown, hidden = t.choose(room)
+	}
+	lines := make([]string, 0, len(shown)+2)
+	for _, g := range shown {
+		lines = append(lines, t.line(g, now, width))
+	}
+	if len(hidden) > 0 {
+		lines = append(lines, "  "+t.out.paint(faint, t.out.fit(t.others(hidden), width-2)))
+	}
+	if summary := t.summary(now, width); summary != "" {
+		lines = append(lines, summary)
+	}
+	return lines
+}
+
+// choose picks the groups that are shown when the terminal is too low for all of them:
+// those that want to be seen most, in their usual order.
+func (t *Terminal) choose(room int) (shown, hidden []*group) {
+	byRank := slices.Clone(t.groups)
+	slices.SortStableFunc(byRank, func(a, b *group) int { return t.tally(a).rank() - t.tally(b).rank() })
 	for _, g := range t.groups {
-		line := t.line(g, now, columns-1) // a full last column would wrap on some terminals
-		lines = append(lines, line)
-		if t.tally(g).open == 0 {
-			finished = append(finished, line)
+		if slices.Contains(byRank[:room], g) {
+			shown = append(shown, g)
+		} else {
+			hidden = append(hidden, g)
 		}
 	}
-	if room := rows - 3; rows > 0 && len(lines) > max(room, 1) {
-		lines = t.shorten(lines, finished, max(room, 1))
-	}
-	return append(lines, t.summary(now, columns-1))
+	return shown, hidden
 }
 
-// shorten leaves lines out when the terminal is too low, those that are finished first.
-func (t *Terminal) shorten(lines, finished []string, room int) []string {
-	skip := map[string]bool{}
-	for _, line := range finished {
-		if len(lines)-len(skip) > room {
-			skip[line] = true
+// others counts the groups that are not shown: "and 7 more: 2 at work, 5 done".
+func (t *Terminal) others(hidden []*group) string {
+	names := []string{"failed", "at work", "blocked", "waiting", "done"}
+	counts := make([]int, len(names))
+	for _, g := range hidden {
+		counts[t.tally(g).rank()]++
+	}
+	var parts []string
+	for i, n := range counts {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, names[i]))
 		}
 	}
-	var kept []string
-	for _, line := range lines {
-		if !skip[line] && len(kept) < room {
-			kept = append(kept, line)
-		}
-	}
-	return append(kept, t.out.paint(faint, fmt.Sprintf("  and %d more", len(lines)-len(kept))))
+	return fmt.Sprintf("and %d more: %s", len(hidden), strings.Join(parts, ", "))
 }
 
-// tally counts the steps of a group by how far they are.
-type tally struct {
-	open, done, changed int
-	failed, blocked     []graph.Event
-	interrupted         int
-	running             []graph.Step // in the order in which they started
-	started, ended      time.Time    // of the first and of the last step
-}
-
-func (t *Terminal) tally(g *group) tally {
-	var c tally
-	for _, s := range g.steps {
-		p := t.progress[s.ID]
-		if !p.started.IsZero() && (c.started.IsZero() || p.started.Before(c.started)) {
-			c.started = p.started
-		}
-		if !p.last.Kind.Final() {
-			c.open++
-			if p.last.Kind != "" {
-				c.running = t.insert(c.running, s)
-			}
-			continue
-		}
-		if p.ended.After(c.ended) {
-			c.ended = p.ended
-		}
-		switch p.last.Kind {
-		case graph.StepChanged:
-			c.done++
-			c.changed++
-		case graph.StepUnchanged:
-			c.done++
-		case graph.StepFailed:
-			c.failed = append(c.failed, p.last)
-		case graph.StepBlocked:
-			c.blocked = append(c.blocked, p.last)
-		case graph.StepInterrupted:
-			c.interrupted++
-		}
-	}
-	return c
-}
-
-// insert keeps running steps in the order of their start.
-func (t *Terminal) insert(running []graph.Step, s graph.Step) []graph.Step {
-	at := len(running)
-	for at > 0 && t.progress[s.ID].started.Before(t.progress[running[at-1].ID].started) {
-		at--
-	}
-	running = append(running, graph.Step{})
-	copy(running[at+1:], running[at:])
-	running[at] = s
-	return running
-}
-
+// labelWidth is the width of the longest label, but at most a quarter of a line.
 func (t *Terminal) labelWidth() int {
 	width := 0
 	for _, g := range t.groups {
 		width = max(width, cells(g.label))
 	}
-	return width
+	return min(width, max(t.out.columns()/4, 8))
 }
 
 // line is one group: symbol, label, what goes on, time, count.
 func (t *Terminal) line(g *group, now time.Time, width int) string {
 	c := t.tally(g)
-	mark, body, clock := t.body(g, c, now, width)
-	count := fmt.Sprintf("%d/%d", c.done, len(g.steps))
-	right := gap + clock + gap + padLeft(count, t.countWidth())
-	if clock == "" {
-		right = gap + padLeft(count, t.countWidth())
+	label := pad(t.out.fit(g.label, t.labelWidth()), t.labelWidth())
+	right := gap + padLeft(fmt.Sprintf("%d/%d", c.done, len(g.steps)), t.countWidth())
+	if width >= spacious {
+		right = gap + t.out.bar(float64(c.done)/float64(len(g.steps)), 10) + t.out.paint(faint, right)
+	} else {
+		right = t.out.paint(faint, right)
 	}
-	label := pad(g.label, t.labelWidth())
-	room := width - 2 - cells(label) - len(gap) - cells(right)
-	if room < 8 {
-		return mark + " " + t.out.fit(label+gap+body, width-2)
+	if clock := t.clock(c, now, width); clock != "" {
+		right = t.out.paint(faint, gap+clock) + right
 	}
-	return mark + " " + t.out.paint(bold, label) + gap + pad(t.out.fit(body, room), room) + t.out.paint(faint, right)
+	room := width - 2 - cells(label) - len(gap) - cells(printable(right))
+	mark, body, s := t.body(g, c, room)
+	if room < 12 {
+		right, room = "", width-2-cells(label)-len(gap)
+		mark, body, s = t.body(g, c, room)
+	}
+	body = t.out.fit(body, room)
+	line := mark + " " + t.out.paint(bold, label) + gap + t.out.paint(s, body)
+	if right == "" {
+		return line
+	}
+	return line + strings.Repeat(" ", room-cells(body)) + right
 }
 
 func (t *Terminal) countWidth() int {
@@ -134,114 +115,122 @@ func (t *Terminal) countWidth() int {
 	return width
 }
 
-// body is the symbol, the words and the time of a line.
-func (t *Terminal) body(g *group, c tally, now time.Time, width int) (mark, body, clock string) {
-	if len(c.running) > 0 {
-		return t.out.spinner(now), t.current(c.running), t.clock(c.running[0], now, width)
+// clock is the time of the current step and what it usually takes, or the time of all of
+// the group's steps when it is over.
+func (t *Terminal) clock(c tally, now time.Time, width int) string {
+	if len(c.running) == 0 {
+		if c.open > 0 || c.started.IsZero() || c.ended.IsZero() {
+			return ""
+		}
+		return Duration(c.ended.Sub(c.started))
 	}
-	var took string
-	if !c.started.IsZero() && !c.ended.IsZero() {
-		took = Duration(c.ended.Sub(c.started))
+	s := c.running[0]
+	p := t.progress[s.ID]
+	clock := Clock(now.Sub(p.started))
+	if width >= roomy && s.Expected > 0 && changing(p) {
+		return clock + " of ~" + Clock(s.Expected)
 	}
+	return clock
+}
+
+// body is the symbol and the words of a line, and how the words are painted.
+func (t *Terminal) body(g *group, c tally, room int) (mark, body string, s style) {
 	switch {
+	case len(c.running) > 0:
+		return t.out.spinner(t.now()), t.current(g, c.running, room), none
 	case len(c.failed) > 0:
-		return t.out.draw(symbolFailed), failedBody(c), took
-	case c.open > 0:
-		return t.out.draw(symbolWaiting), t.waiting(g), ""
+		return t.out.draw(symbolFailed), t.failed(c), red
 	case len(c.blocked) > 0:
-		return t.out.draw(symbolBlocked), blockedBody(c), took
+		return t.out.draw(symbolBlocked), fmt.Sprintf("%d blocked by %s", len(c.blocked), strings.Join(c.blocked[0].BlockedBy, ", ")), red
 	case c.interrupted > 0:
-		return t.out.draw(symbolStopped), fmt.Sprintf("interrupted, %d not done", c.interrupted), took
+		return t.out.draw(symbolStopped), fmt.Sprintf("interrupted, %d not done", c.interrupted), none
+	case c.open > 0:
+		return t.out.draw(symbolWaiting), t.waiting(g, room), faint
 	case c.changed > 0:
-		return t.out.draw(symbolDone), fmt.Sprintf("done, %d changed", c.changed), took
+		return t.out.draw(symbolDone), fmt.Sprintf("done, %d changed", c.changed), faint
 	default:
-		return t.out.draw(symbolDone), "done, nothing to change", took
+		return t.out.draw(symbolDone), "done, nothing to change", faint
 	}
 }
 
-func failedBody(c tally) string {
+// failed says what failed and what was seen last.
+func (t *Terminal) failed(c tally) string {
 	var titles []string
 	for _, e := range c.failed {
 		titles = append(titles, e.Title)
 	}
 	body := "failed: " + strings.Join(titles, ", ")
 	if n := len(c.blocked); n > 0 {
-		body += fmt.Sprintf("; %d blocked", n)
+		body += fmt.Sprintf(", %d blocked", n)
+	}
+	why := clean(c.failed[0].State)
+	if why == "" {
+		why = reason(c.failed[0])
+	}
+	if why != "" {
+		body += t.out.text(symbolDot) + why
 	}
 	return body
 }
 
-func blockedBody(c tally) string {
-	return fmt.Sprintf("%d blocked by %s", len(c.blocked), strings.Join(c.blocked[0].BlockedBy, ", "))
-}
-
-// current is the step that has run longest, the state that it last saw, and how many more.
-func (t *Terminal) current(running []graph.Step) string {
+// current is a running step, the state that it last saw, and how many more there are. Where
+// there is little room, the state is worth more than the step's full name.
+func (t *Terminal) current(g *group, running []graph.Step, room int) string {
 	s := running[0]
-	body := s.Title
-	if more := len(running) - 1; more > 0 {
-		body += fmt.Sprintf(" (+%d)", more)
+	long, short, more := s.Title, shortID(s.ID, g.label), ""
+	if g.kind == pairsGroup {
+		long = s.Cluster + ": " + long
 	}
-	switch last := t.progress[s.ID].last; {
-	case last.State != "":
-		return body + t.out.text(symbolDot) + clean(last.State)
-	case last.Change != nil && last.Change.Needed():
-		return body + t.out.text(symbolDot) + verb(last.Change).going
-	default:
-		return body + t.out.text(symbolDot) + "looking"
+	if n := len(running) - 1; n > 0 {
+		more = fmt.Sprintf(" (+%d)", n)
 	}
+	state := t.state(t.progress[s.ID])
+	if body := long + more + state; cells(body) <= room || cells(short) >= cells(long) {
+		return body
+	}
+	return short + more + state
 }
 
-// clock is the time of the current step and what it usually takes.
-func (t *Terminal) clock(s graph.Step, now time.Time, width int) string {
-	p := t.progress[s.ID]
-	clock := Clock(now.Sub(p.started))
-	if change := p.last.Change; width >= 59 && s.Expected > 0 && change != nil && change.Needed() {
-		return clock + " of ~" + Clock(s.Expected)
+func (t *Terminal) state(p *progress) string {
+	dot := t.out.text(symbolDot)
+	switch {
+	case p.last.State != "":
+		return dot + clean(p.last.State)
+	case changing(p):
+		return dot + verb(p.last.Change).going
 	}
-	return clock
+	return dot + "looking at what is there"
 }
 
 // waiting names the first thing that a group waits for.
-func (t *Terminal) waiting(g *group) string {
+func (t *Terminal) waiting(g *group, room int) string {
 	for _, s := range g.steps {
 		if t.progress[s.ID].last.Kind.Final() {
 			continue
 		}
 		for _, need := range s.Needs {
-			if p, ok := t.progress[need]; ok && !p.last.Kind.Final() {
-				return "waiting for " + need
+			if p, ok := t.progress[need]; !ok || p.last.Kind.Final() {
+				continue
 			}
+			if long := "waiting for " + t.title(need); cells(long) <= room {
+				return long
+			}
+			return "waiting for " + need
 		}
 	}
 	return "waiting"
 }
 
-// summary is the last line: steps, elapsed time and, once something changes, time left.
-func (t *Terminal) summary(now time.Time, width int) string {
-	over, final, good := map[string]bool{}, 0, 0
-	left := make([]graph.Step, len(t.steps))
-	for i, s := range t.steps {
-		p := t.progress[s.ID]
-		switch kind := p.last.Kind; {
-		case kind.Final():
-			over[s.ID] = true
-			final++
-			if kind == graph.StepChanged || kind == graph.StepUnchanged {
-				good++
-			}
-		case !p.started.IsZero():
-			s.Expected = max(0, s.Expected-now.Sub(p.started))
+// title is the name of a step for people, with its cluster.
+func (t *Terminal) title(id string) string {
+	for _, s := range t.steps {
+		switch {
+		case s.ID != id || s.Title == "":
+			continue
+		case s.Cluster == "":
+			return s.Title
 		}
-		left[i] = s
+		return s.Title + " in " + s.Cluster
 	}
-	parts := []string{fmt.Sprintf("%d of %d steps", good, len(t.steps)), Clock(now.Sub(t.started))}
-	if t.busy && final < len(t.steps) {
-		if remaining := graph.Remaining(left, over); remaining > 0 {
-			parts = append(parts, About(remaining)+" left")
-		} else {
-			parts = append(parts, "longer than usual")
-		}
-	}
-	return "  " + t.out.paint(faint, t.out.fit(strings.Join(parts, t.out.text(symbolDot)), width-2))
+	return id
 }

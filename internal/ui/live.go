@@ -11,29 +11,96 @@ import (
 )
 
 // redrawEvery is how often a live area is drawn again while nothing happens.
-const redrawEvery = 200 * time.Millisecond
+const redrawEvery = 125 * time.Millisecond
 
 // live is a few lines at the bottom of a terminal that are drawn over in place. Its
 // methods must be called one at a time.
 type live struct {
-	out   *Output
-	shown int // lines on the screen
+	out     *Output
+	shown   []string // lines on the screen
+	columns int      // width of the screen when they were drawn
 }
 
+// The cursor is hidden only within one write: wherever the program ends, it is there.
+const (
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
+)
+
 // draw replaces the lines on the screen by new ones, with text that stays above them.
-// It writes once, so that nothing flickers.
+// It writes once and only what differs, so that nothing flickers.
 func (l *live) draw(above string, lines []string) {
-	var b strings.Builder
-	if l.shown > 0 {
-		fmt.Fprintf(&b, "\r\x1b[%dA", l.shown)
+	columns := l.out.columns()
+	kept := splitLines(above)
+	for i := range lines {
+		lines[i] = l.out.encoded(lines[i])
 	}
-	for _, line := range append(splitLines(above), lines...) {
+	var b strings.Builder
+	if len(kept) > 0 || columns != l.columns || len(lines) != len(l.shown) {
+		l.whole(&b, kept, lines, columns)
+	} else {
+		l.differing(&b, lines)
+	}
+	l.shown, l.columns = lines, columns
+	if b.Len() == 0 {
+		return
+	}
+	// Progress that can't be written must not stop the work.
+	_, _ = l.out.Write([]byte(hideCursor + b.String() + showCursor))
+}
+
+// whole draws every line again.
+func (l *live) whole(b *strings.Builder, kept, lines []string, columns int) {
+	if up := l.height(columns); up > 0 {
+		fmt.Fprintf(b, "\r\x1b[%dA", up)
+	}
+	for _, line := range kept {
+		b.WriteString(l.out.encoded(line) + "\x1b[K\n")
+	}
+	for _, line := range lines {
 		b.WriteString(line + "\x1b[K\n")
 	}
 	b.WriteString("\x1b[J")
-	l.shown = len(lines)
-	// Progress that can't be written must not stop the work.
-	_, _ = l.out.Write([]byte(b.String()))
+}
+
+// differing draws the lines that changed and leaves the cursor below the last one.
+func (l *live) differing(b *strings.Builder, lines []string) {
+	at := len(lines) // the line on which the cursor is
+	for i, line := range lines {
+		if line == l.shown[i] {
+			continue
+		}
+		b.WriteString("\r" + move(at, i) + line + "\x1b[K")
+		at = i
+	}
+	if at < len(lines) {
+		// What was typed meanwhile, such as ^C, stands below the last line.
+		b.WriteString("\r" + move(at, len(lines)) + "\x1b[J")
+	}
+}
+
+// forget makes the next drawing a whole one.
+func (l *live) forget() { l.columns = 0 }
+
+// move is the sequence that goes from one line to another.
+func move(from, to int) string {
+	switch {
+	case to < from:
+		return fmt.Sprintf("\x1b[%dA", from-to)
+	case to > from:
+		return fmt.Sprintf("\x1b[%dB", to-from)
+	}
+	return ""
+}
+
+// height is how many rows the lines on the screen take now: terminals break lines that
+// have become too long for a narrower window.
+func (l *live) height(columns int) int {
+	rows := 0
+	for _, line := range l.shown {
+		rows += max(1, (cells(printable(line))+columns-1)/columns)
+	}
+	return rows
 }
 
 func splitLines(text string) []string {
@@ -43,14 +110,14 @@ func splitLines(text string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
-// every calls f at the redraw interval until the returned function is called, which
-// returns after the last call ended. Calling it again is fine.
-func every(f func()) (stop func()) {
+// every calls f at an interval until the returned function is called, which returns after
+// the last call ended. Calling it again is fine.
+func every(interval time.Duration, f func()) (stop func()) {
 	quit := make(chan struct{})
 	var once sync.Once
 	var running sync.WaitGroup
 	running.Go(func() {
-		ticker := time.NewTicker(redrawEvery)
+		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			select {

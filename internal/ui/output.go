@@ -14,6 +14,9 @@ import (
 // defaultColumns is the width that is written for when there is no terminal.
 const defaultColumns = 80
 
+// defaultRows is the height of a terminal that does not say.
+const defaultRows = 24
+
 // Output is a writer that knows what it can show. The zero value with a Writer is plain
 // text for 80 columns.
 type Output struct {
@@ -30,12 +33,13 @@ type Output struct {
 }
 
 // Detect looks at a stream, normally os.Stdout or os.Stderr, and at the environment
-// variables NO_COLOR, TERM, LC_ALL, LC_CTYPE and LANG, normally with os.Getenv.
-// It does not block.
+// variables NO_COLOR, TERM, CI, LC_ALL, LC_CTYPE and LANG, normally with os.Getenv. A
+// terminal that says nothing of itself or that is dumb, and one whose output a CI system
+// keeps, gets plain text. It does not block.
 func Detect(w io.Writer, getenv func(string) string) *Output {
 	out := &Output{Writer: w, ASCII: ascii(getenv)}
 	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) || getenv("TERM") == "dumb" {
+	if !ok || !term.IsTerminal(int(file.Fd())) || !redraws(getenv) {
 		return out
 	}
 	out.Terminal = true
@@ -43,11 +47,25 @@ func Detect(w io.Writer, getenv func(string) string) *Output {
 	out.Size = func() (int, int) {
 		columns, rows, err := term.GetSize(int(file.Fd()))
 		if err != nil {
-			return defaultColumns, 0
+			return defaultColumns, defaultRows
+		}
+		if rows <= 0 {
+			rows = defaultRows
 		}
 		return columns, rows
 	}
 	return out
+}
+
+// redraws reports whether the environment speaks of a terminal that somebody looks at.
+func redraws(getenv func(string) string) bool {
+	switch strings.ToLower(getenv("CI")) {
+	case "", "0", "false", "no":
+	default:
+		return false
+	}
+	name := getenv("TERM")
+	return name != "" && name != "dumb"
 }
 
 // ascii reports whether the locale is set to something other than UTF-8. When it is not

@@ -16,15 +16,12 @@ import (
 // quiet is how long the plain view is silent about a step's next state.
 const quiet = 5 * time.Second
 
-// Plain returns an observer that writes one line for each event worth a line, for logs and
-// pipes: "[ 12.3s] west   istio       created in 24.1s". The steps set the widths of columns.
+// Plain returns an observer that writes one line for each event worth a line, for those who
+// want to know it all: "[ 12.3s] west   istio       created in 24.1s". The steps set the
+// widths of columns.
 func Plain(w io.Writer, steps []graph.Step) func(graph.Event) {
-	p := &plain{out: outputOf(w), said: map[string]time.Time{}}
-	for _, s := range steps {
-		p.cluster = max(p.cluster, cells(s.Cluster))
-		p.step = max(p.step, cells(shortID(s.ID, s.Cluster)))
-	}
-	return p.observe
+	p := newPlain(outputOf(w), steps)
+	return func(e graph.Event) { p.say(e, p.text(e)) }
 }
 
 type plain struct {
@@ -34,11 +31,20 @@ type plain struct {
 	said          map[string]time.Time // when a step's state was last written
 }
 
-func (p *plain) observe(e graph.Event) {
+func newPlain(out *Output, steps []graph.Step) *plain {
+	p := &plain{out: out, said: map[string]time.Time{}}
+	for _, s := range steps {
+		p.cluster = max(p.cluster, cells(s.Cluster))
+		p.step = max(p.step, cells(shortID(s.ID, s.Cluster)))
+	}
+	return p
+}
+
+// say writes a line about an event's step; nothing when there is no text.
+func (p *plain) say(e graph.Event, text string) {
 	if p.started.IsZero() {
 		p.started = e.Time
 	}
-	text := p.text(e)
 	if text == "" {
 		return
 	}
@@ -48,7 +54,7 @@ func (p *plain) observe(e graph.Event) {
 	}
 	line += pad(shortID(e.Step, e.Cluster), p.step) + gap + text
 	// Progress that can't be written must not stop the work.
-	_, _ = fmt.Fprintln(p.out, line)
+	_, _ = fmt.Fprintln(p.out, p.out.encoded(line))
 }
 
 func (p *plain) text(e graph.Event) string {

@@ -18,10 +18,10 @@ var actions = []struct {
 	style  style
 }{
 	{graph.Create, "+", green},
-	{graph.Update, "~", yellow},
-	{graph.Replace, "!", yellow},
+	{graph.Update, "~", cyan},
+	{graph.Replace, "!", red},
 	{graph.Delete, "-", red},
-	{graph.Unknown, "?", yellow},
+	{graph.Unknown, "?", bold},
 }
 
 // RenderPlan writes what would be done: one row for each step that would change

@@ -50,7 +50,7 @@ type item struct {
 func NewProgress(w io.Writer, items []Item) *Progress {
 	p := newProgress(outputOf(w), items, time.Now)
 	if p.out.Terminal {
-		p.stop = every(p.redraw)
+		p.stop = every(redrawEvery, p.redraw)
 	}
 	return p
 }

@@ -53,9 +53,9 @@ func TestProgressFrames(t *testing.T) {
 			t.Run(l.name, func(t *testing.T) {
 				t.Parallel()
 				var b strings.Builder
-				l.out.Writer = &bytes.Buffer{}
-				l.out.Size = func() (int, int) { return columns, 24 }
-				out := l.out
+				out := l.out // its own: two subtests have the same look
+				out.Writer = &bytes.Buffer{}
+				out.Size = func() (int, int) { return columns, 24 }
 				build(&out, func(moment string, p *Progress) {
 					b.WriteString("--- " + moment + "\n" + strings.Join(p.frame(), "\n") + "\n")
 				})
@@ -86,7 +86,7 @@ func TestProgressKeepsWhatIsDone(t *testing.T) {
 			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
-	if !strings.HasSuffix(got, "\x1b[J") {
+	if !strings.HasSuffix(got, "\x1b[J"+showCursor) {
 		t.Error("the bar stays after Close")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"testing"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -62,46 +61,6 @@ func TestTable(t *testing.T) {
 	})
 }
 
-func TestMatrix(t *testing.T) {
-	t.Parallel()
-	suites := []string{"trust", "discovery", "weights", "locality", "failover", "authorization"}
-	cell := func(from, to, suite string) Mark {
-		switch {
-		case suite == "failover" && from == to:
-			return Skip
-		case suite == "discovery" && to == "east" && from != "east":
-			return Fail
-		case suite == "weights" && from == "east" && to == "west":
-			return Inconclusive
-		case suite == "authorization" && from == "west":
-			return Warn
-		}
-		return Pass
-	}
-	meshes := map[string][]string{
-		"two":   {"west", "east"},
-		"three": {"us-west", "us-east", "eu-central"},
-		"nine":  {"europe-north", "europe-south", "east", "west", "asia-1", "asia-2", "asia-3", "asia-4", "africa-1"},
-	}
-	for name, clusters := range meshes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			goldenLooks(t, "matrix-"+name, func(out *Output) error {
-				var b bytes.Buffer
-				if err := Matrix(&Output{Writer: &b}, clusters, clusters, suites, cell); err != nil {
-					return err
-				}
-				for line := range strings.Lines(b.String()) {
-					if cells(line) > 81 {
-						t.Errorf("wider than 80 columns: %q", line)
-					}
-				}
-				return Matrix(out, clusters, clusters, suites, cell)
-			})
-		})
-	}
-}
-
 func TestPrintError(t *testing.T) {
 	t.Parallel()
 	one := diag.Hint(errors.New("cluster@west: creating: no space left on device"), "free 15 GB, for instance with: podman image prune")
@@ -114,21 +73,6 @@ func TestPrintError(t *testing.T) {
 	})
 }
 
-func TestWriteBlock(t *testing.T) {
-	t.Parallel()
-	goldenLooks(t, "block", func(out *Output) error {
-		return WriteBlock(out, Block{
-			Mark: Pass, Title: "usmesh is up and proven in 1m24s",
-			Facts: [][2]string{{"ingress west", "http://127.0.0.1:8080"}, {"ingress east", "http://127.0.0.1:8081"}, {"soonest expiry", "2027-03-01, east's remote secret; meshfed up renews it"}},
-			Next: [][2]string{
-				{"meshfed status -f topology.yaml", "what is running, and until when"},
-				{"meshfed verify -f topology.yaml", "prove it again"},
-				{"meshfed down", "remove everything that it made"},
-			},
-		})
-	})
-}
-
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
@@ -138,7 +82,7 @@ func TestResultsThatCanNotBeWritten(t *testing.T) {
 	for name, err := range map[string]error{
 		"table":  Table(broken{}, nil, [][]string{{"a"}}),
 		"plan":   RenderPlan(broken{}, nil),
-		"matrix": Matrix(broken{}, nil, nil, nil, nil),
+		"matrix": WriteMatrix(broken{}, Matrix{}),
 		"block":  WriteBlock(broken{}, Block{}),
 	} {
 		if !errors.Is(err, io.ErrClosedPipe) {

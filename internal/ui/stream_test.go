@@ -6,12 +6,10 @@ package ui
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"os"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/graph"
@@ -65,25 +63,21 @@ func stream(t *testing.T) []graph.Event {
 	t.Helper()
 	const path = "testdata/events.jsonl"
 	if *record {
-		synctest.Test(t, func(t *testing.T) {
-			var b bytes.Buffer
-			graph.Run(t.Context(), fakeSteps(), graph.Options{Observe: JSONLines(&b)})
-			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		})
+		var b bytes.Buffer
+		for _, e := range played(t, fakeSteps()) {
+			JSONLines(&b)(e)
+		}
+		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var events []graph.Event
-	for decoder := json.NewDecoder(bytes.NewReader(data)); decoder.More(); {
-		var e graph.Event
-		if err := decoder.Decode(&e); err != nil {
-			t.Fatal(err)
-		}
-		events = append(events, e)
+	events, err := decoded(data)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return events
 }

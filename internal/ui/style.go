@@ -3,17 +3,17 @@
 
 package ui
 
-// style is an ANSI SGR parameter: one of the basic colours, bold, or faint.
+// style is an ANSI SGR parameter: bold, faint, or one of those basic colours that can be
+// read on dark and on light backgrounds alike. Yellow, white and black can not.
 type style string
 
 const (
-	none   style = ""
-	bold   style = "1"
-	faint  style = "2"
-	red    style = "31"
-	green  style = "32"
-	yellow style = "33"
-	cyan   style = "36"
+	none  style = ""
+	bold  style = "1"
+	faint style = "2"
+	red   style = "31"
+	green style = "32"
+	cyan  style = "36"
 )
 
 // paint colours text when the output takes colours.
@@ -33,8 +33,8 @@ type symbol struct {
 var (
 	symbolDone    = symbol{"✔", "+", green}
 	symbolFailed  = symbol{"✘", "x", red}
-	symbolStopped = symbol{"■", "!", yellow}
-	symbolBlocked = symbol{"-", "-", yellow}
+	symbolStopped = symbol{"■", "!", bold}
+	symbolBlocked = symbol{"-", "-", red}
 	symbolWaiting = symbol{"·", ".", faint}
 	symbolDot     = symbol{" · ", " - ", faint}
 	symbolMore    = symbol{"…", "...", none}

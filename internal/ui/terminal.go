@@ -4,19 +4,16 @@
 package ui
 
 import (
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/graph"
 )
 
-// shared is the label of the steps that belong to no single cluster.
-const shared = "shared"
-
-// Terminal shows a run on a terminal: one line for each cluster and one for what the
-// clusters share, with the current step, the state it last saw, time and count, redrawn in
-// place several times a second. Failures move up and stay.
+// Terminal shows a run on a terminal: one line for each cluster, one for what belongs to
+// the whole mesh and one for what joins two clusters, with the current step, the state it
+// last saw, time and count, redrawn in place several times a second. Failures move up and
+// stay.
 type Terminal struct {
 	out  *Output
 	stop func()
@@ -28,14 +25,9 @@ type Terminal struct {
 	progress map[string]*progress // by step ID
 	started  time.Time
 	now      func() time.Time
-	busy     bool // some step found something to do
+	busy     bool    // some step found something to do
+	share    float64 // of the work that is done, as last drawn
 	closed   bool
-}
-
-// group is one line: the steps of one cluster.
-type group struct {
-	label string
-	steps []graph.Step
 }
 
 // progress is how far one step is.
@@ -45,38 +37,25 @@ type progress struct {
 	ended   time.Time
 }
 
+// running reports whether the step has begun and not ended.
+func (p *progress) running() bool { return p.last.Kind != "" && !p.last.Kind.Final() }
+
 // NewTerminal begins to draw, from a goroutine of its own until Close.
 func NewTerminal(out *Output, steps []graph.Step) *Terminal {
 	t := newTerminal(out, steps, time.Now)
-	t.stop = every(t.redraw)
+	t.stop = every(redrawEvery, t.redraw)
 	return t
 }
 
 func newTerminal(out *Output, steps []graph.Step, now func() time.Time) *Terminal {
 	t := &Terminal{
 		out: out, live: live{out: out}, steps: steps, progress: make(map[string]*progress, len(steps)),
-		now: now, started: now(), stop: func() {},
+		now: now, started: now(), stop: func() {}, groups: groups(steps),
 	}
 	for _, s := range steps {
 		t.progress[s.ID] = &progress{}
-		t.groupOf(s).steps = append(t.groupOf(s).steps, s)
 	}
 	return t
-}
-
-// groupOf finds or adds the line of a step; lines are in the order in which the list of
-// steps first names them.
-func (t *Terminal) groupOf(s graph.Step) *group {
-	label := s.Cluster
-	if label == "" {
-		label = shared
-	}
-	at := slices.IndexFunc(t.groups, func(g *group) bool { return g.label == label })
-	if at < 0 {
-		t.groups = append(t.groups, &group{label: label})
-		at = len(t.groups) - 1
-	}
-	return t.groups[at]
 }
 
 // Observe takes one event.
@@ -104,15 +83,32 @@ func (t *Terminal) Observe(e graph.Event) {
 	}
 }
 
-// failure is the line that stays: as much of the error as fits, for the whole of it is
+// failureLines is how many lines of a failure stay above the progress. The whole error is
 // printed at the end of the command.
+const failureLines = 3
+
+// failure is what stays of a failed step: what failed and the beginning of the reason.
 func (t *Terminal) failure(e graph.Event) string {
 	where := e.Cluster
 	if where == "" {
-		where = shared
+		where = meshLabel
 	}
-	text := pad(where, t.labelWidth()) + gap + e.Title + " failed after " + Duration(e.Duration) + ": " + reason(e)
-	return t.out.draw(symbolFailed) + " " + t.out.fit(text, t.out.columns()-3)
+	text := where + ": " + e.Title + " failed after " + Duration(e.Duration) + ": " + reason(e)
+	width := t.out.columns() - 3
+	lines := wrap(text, width)
+	if len(lines) > failureLines {
+		lines = lines[:failureLines]
+		lines[failureLines-1] += t.out.text(symbolMore)
+	}
+	kept := ""
+	for i, line := range lines {
+		mark := t.out.draw(symbolFailed)
+		if i > 0 {
+			mark = " "
+		}
+		kept += mark + " " + t.out.fit(line, width) + "\n"
+	}
+	return kept
 }
 
 // Write puts whole lines above the progress, where they stay.
@@ -133,6 +129,7 @@ func (t *Terminal) Close() {
 	defer t.mu.Unlock()
 	if !t.closed {
 		t.closed = true
+		t.live.forget()
 		t.live.draw("", t.frame())
 	}
 }

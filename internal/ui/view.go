@@ -5,6 +5,7 @@ package ui
 
 import (
 	"io"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/graph"
 )
@@ -21,11 +22,14 @@ type View struct {
 	Close func()
 }
 
-// NewView chooses the view that fits the output: lines redrawn in place on a terminal,
-// and one line for each event elsewhere.
+// NewView chooses the view that fits the output: lines redrawn in place on a terminal, and
+// elsewhere one line for each step that ended and, while nothing ends, now and then one
+// about what is under way.
 func NewView(out *Output, steps []graph.Step) View {
 	if !out.Terminal {
-		return View{Observe: Plain(out, steps), Log: out, Close: func() {}}
+		j := newJournal(out, steps, time.Now)
+		stop := every(time.Second, j.remind)
+		return View{Observe: j.Observe, Log: j, Close: stop}
 	}
 	t := NewTerminal(out, steps)
 	return View{Observe: t.Observe, Log: t, Close: t.Close}

@@ -41,13 +41,11 @@ func TestJSONLinesComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
-// frames plays the recorded events and returns what the terminal shows at each time.
-func frames(t *testing.T, out *Output, at ...time.Duration) string {
-	t.Helper()
-	events := stream(t)
+// frames plays recorded events and returns what the terminal shows at each time.
+func frames(out *Output, steps []graph.Step, events []graph.Event, at ...time.Duration) string {
 	start := events[0].Time
 	now := start
-	term := newTerminal(out, fakeSteps(), func() time.Time { return now })
+	term := newTerminal(out, steps, func() time.Time { return now })
 	var b strings.Builder
 	for _, moment := range at {
 		for len(events) > 0 && !events[0].Time.After(start.Add(moment)) {
@@ -61,36 +59,62 @@ func frames(t *testing.T, out *Output, at ...time.Duration) string {
 	return b.String()
 }
 
+// TestTerminalFrames looks at a run that fails and at one that does not, on terminals of
+// many sizes.
 func TestTerminalFrames(t *testing.T) {
 	t.Parallel()
-	sizes := map[string][2]int{"80": {80, 24}, "50": {50, 24}, "30": {30, 24}, "low": {80, 4}}
-	for name, size := range sizes {
-		for _, color := range []bool{false, true} {
-			out := &Output{Writer: &bytes.Buffer{}, Terminal: true, Color: color, Size: func() (int, int) { return size[0], size[1] }}
-			file := "frames." + name + ".txt"
-			if color {
-				if name != "80" {
-					continue
-				}
-				file = "frames.color.txt"
-			}
-			t.Run(file, func(t *testing.T) {
-				t.Parallel()
-				got := frames(t, out, 0, time.Second, 12*time.Second, 25*time.Second, 50*time.Second, time.Hour)
-				for line := range strings.Lines(printable(got)) {
-					if n := cells(strings.TrimSuffix(line, "\n")); n >= size[0] {
-						t.Errorf("%d columns wide: %q", n, line)
+	names := []string{"west", "east", "north"}
+	many := []string{"west", "east", "north", "south", "europe-central-frankfurt", "asia-1", "asia-2", "asia-3", "africa", "oceania"}
+	runs := map[string]struct {
+		steps  []graph.Step
+		events []graph.Event
+		at     []time.Duration
+	}{
+		"sick": {fakeSteps(), stream(t), []time.Duration{0, time.Second, 12 * time.Second, 25 * time.Second, 50 * time.Second, time.Hour}},
+		"mesh": {meshSteps(names...), played(t, meshSteps(names...)),
+			[]time.Duration{0, 3 * time.Second, 20 * time.Second, 30 * time.Second, 38 * time.Second, 44 * time.Second, 48 * time.Second, time.Hour}},
+		"many": {meshSteps(many...), played(t, meshSteps(many...)),
+			[]time.Duration{10 * time.Second, 40 * time.Second, 60 * time.Second, time.Hour}},
+	}
+	sizes := map[string][2]int{"80x24": {80, 24}, "120x40": {120, 40}, "40x20": {40, 20}, "30x24": {30, 24}, "80x8": {80, 8}, "80x4": {80, 4}}
+	for run, r := range runs {
+		for size, s := range sizes {
+			for _, l := range looks() {
+				l.out.Writer, l.out.Terminal = &bytes.Buffer{}, true
+				l.out.Size = func() (int, int) { return s[0], s[1] }
+				t.Run(run+"."+size+"."+l.name, func(t *testing.T) {
+					t.Parallel()
+					got := frames(&l.out, r.steps, r.events, r.at...)
+					checkFrames(t, got, s[0], s[1])
+					checkLines(t, got, l.out.Color)
+					if l.name == "plain" || run != "many" && size == "80x24" {
+						golden(t, "frames-"+run+"."+size+"."+l.name+".txt", got)
 					}
-				}
-				golden(t, file, got)
-			})
+				})
+			}
+		}
+	}
+}
+
+func checkFrames(t *testing.T, frames string, columns, rows int) {
+	t.Helper()
+	lines := 0
+	for line := range strings.Lines(printable(frames)) {
+		if lines++; strings.HasPrefix(line, "---") {
+			lines = 0
+		}
+		if n := cells(strings.TrimSuffix(line, "\n")); n >= columns {
+			t.Errorf("%d columns wide: %q", n, line)
+		}
+		if lines >= rows {
+			t.Errorf("%d lines on %d rows", lines, rows)
 		}
 	}
 }
 
 func TestTerminalASCII(t *testing.T) {
 	t.Parallel()
-	got := frames(t, &Output{Writer: &bytes.Buffer{}, Terminal: true, ASCII: true}, time.Second, time.Hour)
+	got := frames(&Output{Writer: &bytes.Buffer{}, Terminal: true, ASCII: true}, fakeSteps(), stream(t), time.Second, time.Hour)
 	for _, r := range got {
 		if r > 127 {
 			t.Fatalf("%q in %s", r, got)
@@ -135,9 +159,10 @@ func TestViewDrawsWhileNothingHappens(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	view := NewView(&Output{Writer: &b, Terminal: true}, []graph.Step{{ID: "a", Title: "A"}})
-	time.Sleep(3 * redrawEvery)
+	view.Observe(graph.Event{Kind: graph.Started, Step: "a", Time: time.Now()})
+	time.Sleep(4 * redrawEvery)
 	view.Close()
-	if n := strings.Count(b.String(), "0 of 1 steps"); n < 2 {
+	if n := strings.Count(b.String(), "looking"); n < 2 {
 		t.Errorf("drew %d times", n)
 	}
 }

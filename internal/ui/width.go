@@ -9,10 +9,6 @@ import (
 	"unicode/utf8"
 )
 
-// cells is how many columns text takes. Every character counts as one: the names that
-// meshes are made of are DNS labels.
-func cells(text string) int { return utf8.RuneCountInString(text) }
-
 // pad fills text with spaces up to width.
 func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-cells(text)))
@@ -37,9 +33,9 @@ func (o *Output) fit(text string, width int) string {
 	more := o.text(symbolMore)
 	keep := width - cells(more)
 	if keep <= 0 {
-		return string([]rune(text)[:max(0, width)])
+		return head(text, width)
 	}
-	return strings.TrimRight(string([]rune(text)[:keep]), " ") + more
+	return strings.TrimRight(head(text, keep), " ") + more
 }
 
 // clean makes one harmless line of text from elsewhere: no control characters, no runs of
@@ -48,7 +44,8 @@ func clean(text string) string {
 	return strings.Join(strings.Fields(printable(text)), " ")
 }
 
-// printable takes escape sequences and control characters other than newline and tab out.
+// printable takes out escape sequences, control characters other than newline and tab, and
+// characters that only change how others are shown, such as those that turn the direction.
 func printable(text string) string {
 	var b strings.Builder
 	for rest := text; rest != ""; {
@@ -58,7 +55,7 @@ func printable(text string) string {
 		}
 		r, size := utf8.DecodeRuneInString(rest)
 		rest = rest[size:]
-		if r == '\n' || r == '\t' || !unicode.IsControl(r) && r != utf8.RuneError {
+		if r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) && r != utf8.RuneError {
 			b.WriteRune(r)
 		}
 	}
@@ -81,18 +78,42 @@ func escapeLength(text string) int {
 // wrap breaks text between words into lines of at most width; a longer word stays whole,
 // so that addresses and commands can be copied.
 func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
+	return strings.Split(strings.TrimSuffix(flow(words(text), " ", width), "\n"), "\n")
+}
+
+// words splits text at spaces, but not between backquotes: a command is one word.
+func words(text string) []string {
+	if strings.Count(text, "`")%2 == 1 {
+		return strings.Fields(text)
+	}
+	var all []string
+	open := false
 	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case cells(line)+1+cells(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
+		if open {
+			all[len(all)-1] += " " + word
+		} else {
+			all = append(all, word)
+		}
+		if strings.Count(word, "`")%2 == 1 {
+			open = !open
 		}
 	}
-	return append(lines, line)
+	return all
+}
+
+// flow joins parts to lines of at most width, each ended; a longer part has its own line.
+func flow(parts []string, separator string, width int) string {
+	var lines []string
+	used := 0
+	for _, part := range parts {
+		size := cells(printable(part))
+		if last := len(lines) - 1; last >= 0 && used+cells(separator)+size <= width {
+			lines[last] += separator + part
+			used += cells(separator) + size
+			continue
+		}
+		lines = append(lines, part)
+		used = size
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
