@@ -2,22 +2,47 @@
 # SPDX-FileCopyrightText: The meshfed authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what building images from source and running kind clusters needs, and only that:
-# a container engine when none is there, and mmdebstrap. Does nothing when all of it is there.
+# Installs from Debian what is missing on this host, and only that; does nothing when all of it
+# is there. What for is the argument:
+#   engine  to make clusters: a container engine, when neither Docker nor podman is there
+#   build   to build images from source: mmdebstrap too
+#   test    to run the end-to-end tests: both engines, whatever else is there
 set -euo pipefail
 
+purpose=${1:-engine}
 missing=()
-have() { command -v "$1" > /dev/null 2>&1; }
+have() { command -v "$1" > /dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
 
-have podman || missing+=(podman)
-# Only recommended by Debian's podman, and without them it makes no networks and no names.
-for part in netavark aardvark-dns; do
-  [ -x "/usr/lib/podman/$part" ] || [ -x "/usr/libexec/podman/$part" ] || missing+=("$part")
-done
-have runc || missing+=(runc)
-have mmdebstrap || missing+=(mmdebstrap)
-have iptables || missing+=(iptables)
-have ip || missing+=(iproute2)
+docker_runs() { have docker && timeout 10 docker info > /dev/null 2>&1; }
+
+podman() {
+  have podman || missing+=(podman)
+  # Only recommended by Debian's podman, and without them it makes no networks and no names.
+  for part in netavark aardvark-dns; do
+    [ -x "/usr/lib/podman/$part" ] || [ -x "/usr/libexec/podman/$part" ] || missing+=("$part")
+  done
+  have runc || missing+=(runc)
+  have iptables || missing+=(iptables)
+  have ip || missing+=(iproute2)
+}
+
+case $purpose in
+  engine) docker_runs || podman ;;
+  build)
+    docker_runs || podman
+    have mmdebstrap || missing+=(mmdebstrap)
+    ;;
+  test)
+    podman
+    have mmdebstrap || missing+=(mmdebstrap)
+    have dockerd || missing+=(docker.io)
+    ;;
+  *)
+    echo "error: unknown purpose $purpose" >&2
+    echo "hint: hack/host.sh engine, build or test" >&2
+    exit 2
+    ;;
+esac
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if ! have apt-get; then

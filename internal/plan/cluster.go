@@ -5,9 +5,9 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,43 +41,52 @@ func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, erro
 		return graph.Change{Action: graph.Create}, nil
 	case cluster.HalfMade:
 		return graph.Change{Action: graph.Replace, Reason: "it was left half-made: " + status.Reason}, nil
-	case cluster.Stopped:
-		return graph.Change{Action: graph.Update, Reason: "it is stopped: " + status.Reason}, nil
+	case cluster.Stopped, cluster.Paused, cluster.Impaired:
+		return graph.Change{Action: graph.Update, Reason: fmt.Sprintf("it is %s: %s", status.State, status.Reason)}, nil
 	case cluster.Different:
 		return graph.Change{}, diag.Hint(fmt.Errorf("the cluster was made otherwise than the file says now: %s", status.Reason),
 			"put the old values back, or `meshfed down` and `meshfed up` to make the clusters anew")
+	}
+	if len(status.Notes) > 0 {
+		return graph.Change{Action: graph.Update, Reason: strings.Join(status.Notes, ", ")}, nil
 	}
 	c, err := m.Client(ctx, name)
 	if err != nil {
 		return graph.Change{}, err
 	}
-	ready, state, err := nodesReady(ctx, c)
-	if err != nil || ready {
-		return graph.Change{Action: graph.None}, err
+	for _, look := range []func(context.Context) (bool, string, error){
+		func(ctx context.Context) (bool, string, error) { return nodesReady(ctx, c) },
+		func(ctx context.Context) (bool, string, error) { return podsCurrent(ctx, c, status.Started) },
+	} {
+		if ready, state, err := look(ctx); err != nil || !ready {
+			return graph.Change{Action: graph.Update, Reason: state}, err
+		}
 	}
-	return graph.Change{Action: graph.Update, Reason: state}, nil
+	return graph.Change{Action: graph.None}, nil
 }
 
-// kindSpec is the kind cluster of a member. Without a bundle it names no image, which is
-// enough to look.
+// kindSpec is the kind cluster of a member. Where no images are at hand it names none, which
+// is enough to look.
 func (m *Mesh) kindSpec(name string) cluster.Spec {
-	c, image, bridge := m.Topology.Cluster(name), "", true
-	if m.Bundle != nil {
-		image, bridge = m.Bundle.NodeImage, m.Bundle.Settings.BridgeCNI
-	}
-	spec := cluster.SpecFor(m.Topology, c, image, bridge)
+	c := m.Topology.Cluster(name)
+	spec := cluster.SpecFor(m.Topology, c, m.nodeImageOf(name), m.settings().BridgeCNI)
 	for _, p := range install.IngressPorts(c) {
-		spec.Ports = append(spec.Ports, cluster.Port{Host: p.Host, Node: p.Node})
+		spec.Ports = append(spec.Ports, cluster.Port{Host: p.Host, Node: p.Node, Any: c.Ingress.HostPorts.Any})
 	}
 	return spec
 }
 
 func (m *Mesh) makeCluster(ctx context.Context, name string) error {
-	if m.Bundle == nil {
-		return diag.Hint(errors.New("there is no image bundle to make a cluster from"), "meshfed bundle build")
+	spec := m.kindSpec(name)
+	if spec.Image == "" {
+		return diag.Hint(errNothingToMakeFrom, "`meshfed bundle build` makes a bundle from source, `meshfed bundle pull` fetches one")
+	}
+	var err error
+	if spec.Registries, err = m.registries(ctx); err != nil {
+		return err
 	}
 	m.forget(name)
-	if err := m.Provider.Ensure(ctx, m.kindSpec(name)); err != nil {
+	if err := m.Provider.Ensure(ctx, spec); err != nil {
 		return diag.Op(err, name, "making the kind cluster")
 	}
 	client, err := m.refresh(ctx, name)
@@ -87,9 +96,37 @@ func (m *Mesh) makeCluster(ctx context.Context, name string) error {
 	return poll.Until(ctx, poll.Options{What: "the nodes of " + name, Interval: 200 * time.Millisecond, Deadline: minutes(3)},
 		func(ctx context.Context) (bool, string, error) {
 			ready, state, err := nodesReady(ctx, client)
+			if err == nil && ready {
+				var status cluster.Status
+				if status, err = m.Provider.Look(ctx, spec); err == nil {
+					ready, state, err = podsCurrent(ctx, client, status.Started)
+				}
+			}
 			graph.State(ctx, "%s", state)
 			return ready, state, err
 		})
+}
+
+// podsCurrent says whether what the API server shows of our pods is from after the last start
+// of their nodes. Until a kubelet has told it otherwise, it shows them as they were before:
+// ready, although they are being started again.
+func podsCurrent(ctx context.Context, c *kube.Client, started map[string]time.Time) (bool, string, error) {
+	for _, namespace := range []string{"kube-system", topology.MetalLBNamespace, topology.SystemNamespace} {
+		pods, err := c.Pods(ctx, namespace, nil)
+		if err != nil {
+			return false, "", err
+		}
+		for i := range pods {
+			boot := started[pods[i].Spec.NodeName]
+			for _, container := range pods[i].Status.ContainerStatuses {
+				// The API server keeps whole seconds.
+				if at := container.State.Running; at != nil && at.StartedAt.Add(time.Second).Before(boot) {
+					return false, fmt.Sprintf("pod %s is shown as it was before its node started again", pods[i].Name), nil
+				}
+			}
+		}
+	}
+	return true, fmt.Sprintf("pods are those of after the last start of %d nodes", len(started)), nil
 }
 
 // nodesReady says whether all nodes are, and which is not.
@@ -111,12 +148,15 @@ func nodesReady(ctx context.Context, c *kube.Client) (bool, string, error) {
 	return true, fmt.Sprintf("%d of %d nodes ready", len(nodes.Items), len(nodes.Items)), nil
 }
 
-// hostPorts lists the ports of this host that a cluster will listen on.
+// hostPorts lists the ports of this host that a cluster must be able to listen on; where any
+// port will do, the provider finds a free one.
 func (m *Mesh) hostPorts(name string) []int {
 	c := m.Topology.Cluster(name)
 	var ports []int
 	for _, p := range install.IngressPorts(c) {
-		ports = append(ports, p.Host)
+		if !c.Ingress.HostPorts.Any {
+			ports = append(ports, p.Host)
+		}
 	}
 	if c.Provider.Kind != nil {
 		for _, p := range c.Provider.Kind.Ports {

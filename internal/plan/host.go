@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
@@ -25,7 +27,7 @@ func (m *Mesh) host() graph.Step {
 		Look: func(ctx context.Context) (graph.Change, error) {
 			names, err := m.Provider.List(ctx)
 			if errors.Is(err, cluster.ErrForeign) {
-				err = diag.Hint(err, "choose another metadata.name, or remove it yourself: podman network rm "+m.Topology.NetworkName())
+				err = diag.Hint(err, "choose another metadata.name, or remove it yourself: "+m.Engine.Name()+" network rm "+m.Topology.NetworkName())
 			}
 			if err != nil {
 				return graph.Change{}, err
@@ -61,14 +63,27 @@ func (m *Mesh) host() graph.Step {
 	}
 }
 
-// Preflight refuses what can be known to fail before anything is made: a foreign or
-// overlapping container network, too little disk, used ports. It changes nothing.
+// Preflight refuses what can be known to fail before anything is made: a bundle of other
+// images, a foreign or overlapping container network, too little disk, used ports, images that
+// their registry does not give. It changes nothing.
 func (m *Mesh) Preflight(ctx context.Context) error {
+	if err := m.CheckBundle(); err != nil {
+		return err
+	}
 	if _, err := m.host().Look(ctx); err != nil {
 		return err
 	}
-	_, err := network{m}.Look(ctx)
-	return err
+	if _, err := (network{m}).Look(ctx); err != nil {
+		return err
+	}
+	if !m.Pull {
+		return nil
+	}
+	needed, err := m.needsNodeImage(ctx)
+	if err != nil || !needed {
+		return err
+	}
+	return m.AskRegistries(ctx)
 }
 
 // clusterDisk is what one cluster may take, in bytes: 1.3 GiB were measured after a day.
@@ -126,6 +141,9 @@ func (r root) Do(ctx context.Context, change graph.Change) error {
 type network struct{ m *Mesh }
 
 func (n network) Look(ctx context.Context) (graph.Change, error) {
+	if !n.m.Topology.OwnsNetwork() {
+		return n.lookShared(ctx)
+	}
 	found, err := cluster.InspectNetwork(ctx, n.m.Engine, n.m.Topology.NetworkName())
 	switch {
 	case errors.Is(err, cluster.ErrNoNetwork):
@@ -136,6 +154,27 @@ func (n network) Look(ctx context.Context) (graph.Change, error) {
 		// Ensure says whose it is and what to do.
 		return graph.Change{Action: graph.Update, Reason: "it is not ours"}, nil
 	}
+	return n.apart(found)
+}
+
+// kindNetwork is the network that kind makes by itself when it is missing, and that all its
+// clusters share (https://kind.sigs.k8s.io/docs/user/configuration/).
+const kindNetwork = "kind"
+
+// lookShared looks at a network that is joined and never made or removed by us.
+func (n network) lookShared(ctx context.Context) (graph.Change, error) {
+	found, err := cluster.JoinNetwork(ctx, n.m.Engine, n.m.Topology.NetworkName())
+	if errors.Is(err, cluster.ErrNoNetwork) && n.m.Topology.NetworkName() == kindNetwork {
+		return graph.Change{Action: graph.None, Reason: "kind makes it with the first cluster"}, nil
+	}
+	if err != nil {
+		return graph.Change{}, err
+	}
+	return n.apart(found)
+}
+
+// apart refuses a network that overlaps a cluster's own subnets.
+func (n network) apart(found cluster.Network) (graph.Change, error) {
 	avoid, err := n.m.clusterSubnets()
 	if err != nil {
 		return graph.Change{}, err
@@ -179,22 +218,56 @@ func (n network) Do(ctx context.Context, _ graph.Change) error {
 	return err
 }
 
-// nodeImage loads the bundle's node image into the engine.
+// nodeImage brings the node image into the engine: from the bundle, or by a pull.
 type nodeImage struct{ m *Mesh }
 
 func (i nodeImage) Look(ctx context.Context) (graph.Change, error) {
+	if i.m.Bundle == nil && i.m.Pull {
+		return i.lookPulled(ctx)
+	}
 	if i.m.Bundle == nil {
 		return graph.Change{Action: graph.None, Reason: "no cluster is to be made"}, nil
 	}
-	has, err := i.m.Bundle.HasNodeImage(ctx, i.m.Engine)
-	if err != nil || has {
-		return graph.Change{Action: graph.None, Reason: i.m.Bundle.NodeImage}, err
+	for _, b := range i.m.nodeBundles(i.m.Bundle) {
+		has, err := b.HasNodeImage(ctx, i.m.Engine)
+		if err != nil {
+			return graph.Change{}, err
+		}
+		if has {
+			continue
+		}
+		// Another bundle than the one that running clusters were made from is at hand.
+		if needed, err := i.m.needsNodeImage(ctx); err != nil || !needed {
+			return graph.Change{Action: graph.None, Reason: "no cluster is to be made"}, err
+		}
+		return graph.Change{Action: graph.Create, Reason: b.NodeImage + " is not in " + i.m.Engine.Name()}, nil
 	}
-	// Another bundle than the one that running clusters were made from is at hand.
+	return graph.Change{Action: graph.None, Reason: i.m.Bundle.NodeImage}, nil
+}
+
+// nodeBundles is the bundle for each of the node images that the selected clusters are made
+// from; those that it does not hold were refused before.
+func (m *Mesh) nodeBundles(b *bundle.Bundle) []*bundle.Bundle {
+	var list []*bundle.Bundle
+	for _, name := range m.Selected() {
+		node, ok := b.For(m.kubernetes(name))
+		if ok && !slices.ContainsFunc(list, func(have *bundle.Bundle) bool { return have.NodeImage == node.NodeImage }) {
+			list = append(list, node)
+		}
+	}
+	return list
+}
+
+// lookPulled says whether node images are to be fetched: what a registry has now is found out
+// by fetching, which takes no time when it has come before.
+func (i nodeImage) lookPulled(ctx context.Context) (graph.Change, error) {
 	if needed, err := i.m.needsNodeImage(ctx); err != nil || !needed {
 		return graph.Change{Action: graph.None, Reason: "no cluster is to be made"}, err
 	}
-	return graph.Change{Action: graph.Create, Reason: i.m.Bundle.NodeImage + " is not in " + i.m.Engine.Name()}, nil
+	if i.m.nodes == nil {
+		return graph.Change{Action: graph.Create, Reason: "from " + i.m.ImagesFrom()}, nil
+	}
+	return graph.Change{Action: graph.None}, nil
 }
 
 // needsNodeImage says whether a selected cluster is to be made, or made again.
@@ -212,8 +285,10 @@ func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
 }
 
 func (i nodeImage) Do(ctx context.Context, _ graph.Change) error {
-	graph.State(ctx, "loading %s", i.m.Bundle.NodeImage)
-	if err := i.m.Bundle.LoadNodeImage(ctx, i.m.Engine); err != nil {
+	if i.m.Bundle == nil {
+		return i.m.fetchNodeImages(ctx)
+	}
+	if err := i.m.loadNodeImages(ctx, i.m.Bundle); err != nil {
 		return err
 	}
 	// Each is more than a gigabyte. One that can not be removed is in nobody's way, and is

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/registry"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -33,13 +35,26 @@ type Mesh struct {
 	Facts    cluster.Facts
 	Engine   cluster.Engine
 	Provider Provider
-	// Bundle holds the images; nil where a command needs none.
+	// Bundle holds the images; nil where nodes pull them, or where a command needs none.
 	Bundle *bundle.Bundle
+	// Pull says that nodes pull their images: clusters can be made without a bundle.
+	Pull bool
+	// Registry is what those images say of themselves; nil before AskRegistries.
+	Registry *registry.Described
+	// BuildProbe says that no registry has the probe, which is then compiled on this host.
+	BuildProbe bool
 	// Owner is the topology's owner id; see RecoverOwner.
 	Owner string
+	// FindOwner asks the clusters themselves whose they are; empty when there are none. It is
+	// how an owner is found again on a container network that is not the topology's own.
+	FindOwner func(context.Context) (string, error)
 	// Clusters limits the work to these; empty means all.
 	Clusters []string
 
+	// charts are the paths of Istio's charts by name; nil for those that are built in.
+	charts map[string]string
+	// nodes holds node images that were fetched because there is no bundle; nil before.
+	nodes *bundle.Bundle
 	// recorded is what the clusters that exist say of their images; nil when none does.
 	recorded *install.Settings
 
@@ -53,6 +68,12 @@ type Provider interface {
 	cluster.Looker
 	// InternalServer is the URL at which pods of the other clusters reach a cluster's API.
 	InternalServer(ctx context.Context, name string) (string, error)
+	// Ports are the node ports of a cluster that this host publishes on loopback, and where.
+	Ports(ctx context.Context, name string) (map[int]int, error)
+	// Images are the names of the images that every node has.
+	Images(ctx context.Context, name string) ([]string, error)
+	// LoadImages imports an image archive into every node; open is called for each.
+	LoadImages(ctx context.Context, name string, open func() (io.ReadCloser, error)) error
 }
 
 // ErrNoCluster means that a cluster does not exist (yet).
@@ -70,6 +91,9 @@ func (m *Mesh) RecoverOwner(ctx context.Context, make bool) (bool, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
+	if !m.Topology.OwnsNetwork() {
+		return m.recoverShared(ctx, make)
+	}
 	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
 	switch {
 	case err == nil && network.Labels[topology.LabelTopology] == m.Topology.Metadata.Name:
@@ -81,6 +105,27 @@ func (m *Mesh) RecoverOwner(ctx context.Context, make bool) (bool, error) {
 		m.Owner = state.NewOwner()
 	default:
 		return false, err
+	}
+	if !make {
+		return true, nil
+	}
+	return true, m.State.SetOwner(m.Owner)
+}
+
+// recoverShared is RecoverOwner on a container network that carries no label of ours.
+func (m *Mesh) recoverShared(ctx context.Context, make bool) (bool, error) {
+	if m.FindOwner != nil {
+		found, err := m.FindOwner(ctx)
+		if err != nil {
+			return false, err
+		}
+		m.Owner = found
+	}
+	if m.Owner == "" && !make {
+		return false, nil
+	}
+	if m.Owner == "" {
+		m.Owner = state.NewOwner()
 	}
 	if !make {
 		return true, nil
@@ -206,13 +251,16 @@ func (m *Mesh) live(ctx context.Context, names []string) (map[string]*kube.Clien
 // store is where the root lies.
 func (m *Mesh) store() certs.Store { return certs.Store{Dir: m.State.PKI()} }
 
-// Substitutions says what of the mesh is not what a release would use; empty without a
-// bundle.
+// Substitutions says what of the images at hand is not what a release would use; empty where
+// none are.
 func (m *Mesh) Substitutions() []string {
-	if m.Bundle == nil {
-		return nil
+	switch {
+	case m.Bundle != nil:
+		return m.Bundle.Substitutions
+	case m.Registry != nil:
+		return m.Registry.Substitutions
 	}
-	return m.Bundle.Substitutions
+	return nil
 }
 
 // hasFile says whether path exists.

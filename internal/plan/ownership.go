@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/install"
-	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -41,8 +40,10 @@ func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, err
 	switch {
 	case found != nil && found.probe != "":
 		images = *found
-	case o.m.Bundle != nil:
-		images.probe, _ = o.m.Bundle.Image(bundle.ProbeRepository)
+	case o.m.Bundle != nil && !o.m.BuildProbe:
+		images.probe = o.m.Bundle.ProbeImage()
+	case o.m.Bundle != nil, o.m.Pull:
+		images.probe = o.m.images(c.Cluster).Probe
 	}
 	substitutions, err := json.Marshal(append([]string{}, images.substitutions...))
 	if err != nil {

@@ -5,12 +5,15 @@ package plan
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
@@ -18,12 +21,10 @@ import (
 
 // install is what all parts of package install know.
 func (m *Mesh) install() install.Mesh {
-	in := install.Mesh{Topology: m.Topology, Owner: m.Owner}
-	switch {
-	case m.recorded != nil:
+	in := install.Mesh{Topology: m.Topology, Owner: m.Owner, Charts: m.charts}
+	in.Settings.UpstreamEnvoy = m.settings().UpstreamEnvoy
+	if m.recorded != nil {
 		in.Settings = *m.recorded
-	case m.Bundle != nil:
-		in.Settings.UpstreamEnvoy = m.Bundle.Settings.UpstreamEnvoy
 	}
 	return in
 }
@@ -36,18 +37,11 @@ type metalLB struct {
 }
 
 func (l metalLB) part(ctx context.Context, name string) (install.MetalLB, error) {
-	if l.m.Bundle == nil {
-		return install.MetalLB{}, errors.New("MetalLB's chart is in the image bundle, and there is none: meshfed bundle build")
-	}
-	chart, err := l.m.Bundle.Chart("metallb")
+	chart, err := l.m.metallbChart(ctx)
 	if err != nil {
 		return install.MetalLB{}, err
 	}
-	network, err := cluster.InspectNetwork(ctx, l.m.Engine, l.m.Topology.NetworkName())
-	if err != nil {
-		return install.MetalLB{}, err
-	}
-	ranges, err := l.m.Topology.AllocateAddresses(network.Subnet)
+	_, ranges, err := l.m.addresses(ctx)
 	if err != nil {
 		return install.MetalLB{}, err
 	}
@@ -67,8 +61,48 @@ func (l metalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	if err != nil {
 		return err
 	}
+	if change.Action == graph.Create && !l.m.Topology.OwnsNetwork() {
+		if err := l.m.rangeIsFree(ctx, c.Cluster); err != nil {
+			return err
+		}
+	}
 	return part.Do(ctx, c, change)
 }
+
+// addresses are the load-balancer ranges of all clusters in the container network.
+func (m *Mesh) addresses(ctx context.Context) (cluster.Network, map[string]topology.AddressRange, error) {
+	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
+	if err != nil {
+		return cluster.Network{}, nil, err
+	}
+	ranges, err := m.Topology.AllocateAddresses(network.Subnet)
+	return network, ranges, err
+}
+
+// rangeIsFree refuses a range of a shared container network in which something answers: there,
+// nobody keeps our addresses free for us.
+func (m *Mesh) rangeIsFree(ctx context.Context, name string) error {
+	network, ranges, err := m.addresses(ctx)
+	if err != nil {
+		return err
+	}
+	graph.State(ctx, "looking who uses %s of container network %s", ranges[name], network.Name)
+	used, err := cluster.InUse(ctx, m.Engine, network, ranges[name])
+	if err != nil || len(used) == 0 {
+		return err
+	}
+	taken := slices.Collect(maps.Values(ranges))
+	free, err := cluster.FreeRange(ctx, m.Engine, network, rangeSize, taken)
+	hint := "write a free range of " + network.Subnet.String() + " into loadBalancer.addresses of " + name
+	if err == nil {
+		hint = fmt.Sprintf("write loadBalancer: {addresses: [%s]} for %s: nobody answers there", free, name)
+	}
+	return diag.Hint(fmt.Errorf("address %s of %s on container network %s is used by somebody else", used[0], ranges[name], network.Name), hint)
+}
+
+// rangeSize is how many addresses are suggested to somebody whose range is taken: two gateways
+// and some Services of the user's.
+const rangeSize = 16
 
 // prune removes credentials of ours for clusters that are no peers any more. It goes by the
 // whole file, not by --clusters.

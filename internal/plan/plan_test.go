@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,14 @@ func (p noClusters) List(context.Context) ([]string, error) { return nil, p.err 
 
 func (p noClusters) InternalServer(context.Context, string) (string, error) {
 	return "", errors.New("no cluster, no address")
+}
+
+func (noClusters) Ports(context.Context, string) (map[int]int, error) { return nil, nil }
+
+func (noClusters) Images(context.Context, string) ([]string, error) { return nil, nil }
+
+func (noClusters) LoadImages(context.Context, string, func() (io.ReadCloser, error)) error {
+	return errors.New("no cluster, no image")
 }
 
 func (p noClusters) Look(context.Context, cluster.Spec) (cluster.Status, error) {

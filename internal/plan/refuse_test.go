@@ -6,6 +6,7 @@ package plan
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/meshfed/meshfed/certs"
+
 	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/cluster/clustertest"
@@ -288,7 +293,7 @@ func (failing) Kubeconfig(context.Context, string, cluster.Vantage) ([]byte, err
 func TestFailureNamesClusterAndBlocksTheRest(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, example)
-	m.Bundle, m.Provider = &bundle.Bundle{}, failing{}
+	m.Bundle, m.Provider = &bundle.Bundle{Manifest: bundle.Manifest{NodeImage: "localhost/node:new"}}, failing{}
 	steps := onlyIn(Up(m), "west", "east")
 	result := graph.Run(t.Context(), steps, graph.Options{})
 	err := result.Err()
@@ -314,11 +319,13 @@ func TestFailureNamesClusterAndBlocksTheRest(t *testing.T) {
 // from is not loaded for nothing.
 func TestNodeImageIsForNewClusters(t *testing.T) {
 	t.Parallel()
+	const image = "localhost/node:new"
+	dir := bundleOf(t, image)
 	for state, want := range map[cluster.State]graph.Action{
 		cluster.Ready: graph.None, cluster.Stopped: graph.None, cluster.Absent: graph.Create, cluster.HalfMade: graph.Create,
 	} {
 		m := newMesh(t, example)
-		m.Bundle = &bundle.Bundle{Manifest: bundle.Manifest{NodeImage: "localhost/node:new"}}
+		m.Bundle = &bundle.Bundle{Dir: dir, Manifest: bundle.Manifest{NodeImage: image}}
 		m.Engine = &clustertest.Engine{Answers: []clustertest.Answer{{To: "image inspect", Fails: "Error: image not known"}}}
 		m.Provider = looking{state: state}
 		change, err := nodeImage{m}.Look(t.Context())
@@ -326,6 +333,24 @@ func TestNodeImageIsForNewClusters(t *testing.T) {
 			t.Errorf("%s: %+v, %v", state, change, err)
 		}
 	}
+}
+
+// bundleOf is a folder that holds a node image and nothing else.
+func bundleOf(t *testing.T, image string) string {
+	t.Helper()
+	dir := t.TempDir()
+	l, err := layout.Write(filepath.Join(dir, "node"), empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := random.Image(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.AppendImage(node, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": image})); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // looking is a provider whose clusters are all in one state.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -43,6 +45,11 @@ type ClusterStatus struct {
 	EastWest string `json:"eastWest,omitempty"`
 	// URLs of the ingress gateway that answered from this host.
 	URLs []string `json:"urls,omitempty"`
+	// Published are the addresses of this host that lead to the ingress gateway, whether or
+	// not a Gateway listens behind them yet.
+	Published []string `json:"published,omitempty"`
+	// Notes say what has changed from outside, for example the address of a node.
+	Notes []string `json:"notes,omitempty"`
 	// Credentials that the cluster holds.
 	Credentials []Credential `json:"credentials"`
 }
@@ -85,14 +92,22 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 	var s Status
 	for _, name := range m.Selected() {
 		c, err := m.StatusOf(ctx, name)
-		if err != nil {
-			if ctx.Err() != nil {
-				return s, ctx.Err()
-			}
+		if err != nil && ctx.Err() != nil {
+			return s, ctx.Err()
+		}
+		found, looked := m.Provider.Look(ctx, m.kindSpec(name))
+		if looked == nil {
+			c.Notes = found.Notes
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrNoCluster):
+			c.State = string(cluster.Absent)
+		case looked == nil && found.State != cluster.Ready:
+			// What the container engine says explains more than an API that does not answer.
+			c.State = fmt.Sprintf("%s: %s", found.State, found.Reason)
+		default:
 			c.State = err.Error()
-			if errors.Is(err, ErrNoCluster) {
-				c.State = "absent"
-			}
 		}
 		s.Clusters = append(s.Clusters, c)
 	}
@@ -121,7 +136,10 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 	if address, _, err := install.Address(ctx, c, topology.EastWestGateway); err == nil && address != "" {
 		s.EastWest = net.JoinHostPort(address, strconv.Itoa(topology.PortCrossNetwork))
 	}
-	s.URLs = ingressURLs(ctx, c, declared)
+	if s.Published, err = m.published(ctx, declared); err != nil {
+		return s, err
+	}
+	s.URLs = ingressURLs(ctx, c, declared, s.Published)
 	s.Credentials, err = credentials(ctx, c)
 	return s, err
 }
@@ -168,22 +186,35 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 	return "ready", nil
 }
 
+// published lists the loopback addresses that lead to the cluster's ingress gateway over HTTP.
+func (m *Mesh) published(ctx context.Context, declared *topology.Cluster) ([]string, error) {
+	if declared.Ingress == nil || declared.Ingress.HostPorts.HTTP == 0 {
+		return nil, nil
+	}
+	ports, err := m.Provider.Ports(ctx, m.Topology.KindName(declared.Name))
+	if err != nil {
+		return nil, err
+	}
+	port, ok := ports[topology.IngressHTTPNodePort]
+	if !ok {
+		return nil, nil
+	}
+	return []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}, nil
+}
+
 // ingressURLs tries the ingress gateway from this host and returns what answered; any HTTP
 // answer counts, for without routes it is 404.
-func ingressURLs(ctx context.Context, c *kube.Client, declared *topology.Cluster) []string {
+func ingressURLs(ctx context.Context, c *kube.Client, declared *topology.Cluster, published []string) []string {
 	if declared.Ingress == nil {
 		return nil
 	}
-	var tried []string
-	if port := declared.Ingress.HostPorts.HTTP; port != 0 {
-		tried = append(tried, "http://127.0.0.1:"+strconv.Itoa(port))
-	}
+	tried := slices.Clone(published)
 	if address, _, err := install.Address(ctx, c, topology.IngressGateway); err == nil && address != "" {
-		tried = append(tried, "http://"+address)
+		tried = append(tried, address)
 	}
 	var working []string
-	for _, url := range tried {
-		if answers(ctx, url) {
+	for _, address := range tried {
+		if url := "http://" + address; answers(ctx, url) {
 			working = append(working, url)
 		}
 	}

@@ -30,9 +30,25 @@ func Up(m *Mesh) []graph.Step {
 			steps = append(steps, m.on(name, at(step), title, timeout, expected, p, needs...))
 		}
 		steps = append(steps, m.cluster(name, "network", "node-image", "root"))
-		on("owner", "ownership", seconds(30), 0, ownership{m}, at("cluster"))
-		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, at("owner"))
-		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, at("owner"))
+		ready := at("cluster")
+		if m.importsImages() {
+			load := m.step(at("images"), "images of the bundle", minutes(10), seconds(40), loadImages{m, name}, ready)
+			load.Cluster, ready = name, load.ID
+			steps = append(steps, load)
+		}
+		if m.BuildProbe {
+			load := m.step(at("probe-image"), "the probe's image", minutes(5), seconds(15), localProbe{m, name}, ready)
+			load.Cluster, ready = name, load.ID
+			steps = append(steps, load)
+		}
+		on("owner", "ownership", seconds(30), 0, ownership{m}, ready)
+		pullSecret := at("owner")
+		if m.Topology.Spec.Images.PullSecret != "" {
+			pullSecret = at("pull-secret")
+			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
+		}
+		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
+		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
 		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
 		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
 		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))

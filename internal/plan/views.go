@@ -35,7 +35,10 @@ func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
 			return verify.Mesh{}, err
 		}
 	}
-	return verify.Mesh{Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.Substituted(ctx), Owner: m.Owner}, nil
+	return verify.Mesh{
+		Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.Substituted(ctx), Owner: m.Owner,
+		Outside: m.outside(ctx, clients), Login: m.login,
+	}, nil
 }
 
 // Kubeconfig joins the kubeconfigs of the named clusters into one; it holds private keys.

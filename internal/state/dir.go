@@ -21,6 +21,7 @@ import (
 const (
 	lockFile      = "lock"
 	ownerFile     = "owner"
+	engineFile    = "engine"
 	kubeconfigDir = "kubeconfig"
 	pkiDir        = "pki"
 	runsDir       = "runs"
@@ -131,6 +132,22 @@ func (d Dir) SetOwner(id string) error {
 	}
 	return d.write(ownerFile, []byte(id+"\n"))
 }
+
+// Engine returns the container engine that the clusters are on, as it was recorded; empty when
+// none was.
+func (d Dir) Engine() (string, error) {
+	data, err := os.ReadFile(filepath.Join(d.Path, engineFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading which container engine is used: %w", explain(err, d.Path))
+	}
+	return strings.TrimSpace(string(data)), nil
+}
+
+// SetEngine records the container engine. Idempotent.
+func (d Dir) SetEngine(name string) error { return d.write(engineFile, []byte(name+"\n")) }
 
 // LastVerify returns the last verdict of verify as it was recorded. Without one the error
 // wraps fs.ErrNotExist.

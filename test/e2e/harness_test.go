@@ -47,9 +47,33 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// engine is a container engine as the tests themselves ask it, beside the program.
+type engine struct {
+	name string
+	// env makes the program and the tests use this engine, whatever else the host has.
+	env []string
+}
+
+func podman() engine {
+	return engine{name: "podman", env: []string{"KIND_EXPERIMENTAL_PROVIDER=podman"}}
+}
+
+// output runs the engine, which must succeed.
+func (e engine) output(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(e.name, args...)
+	cmd.Env = append(os.Environ(), e.env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", e.name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // mesh is one topology under test with a state directory of its own.
 type mesh struct {
 	t        *testing.T
+	engine   engine
 	name     string
 	file     string
 	state    string
@@ -63,9 +87,6 @@ type mesh struct {
 // on the same host is left alone.
 func newMesh(t *testing.T, name string) *mesh {
 	t.Helper()
-	if !strings.HasPrefix(name, "mfe2e") {
-		t.Fatalf("%s is not a name that these tests may use", name)
-	}
 	example, err := os.ReadFile("../../examples/two-clusters/topology.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +95,16 @@ func newMesh(t *testing.T, name string) *mesh {
 	// The thresholds are for a quiet machine; whether failover works must not depend on who
 	// else uses this one.
 	text += "  verify: {failover: {within: 30s, lostAtMost: 400}}\n"
-	m := &mesh{t: t, name: name, file: filepath.Join(t.TempDir(), "topology.yaml"), state: filepath.Join(t.TempDir(), "state"), arguments: map[string]bool{}}
+	return meshOf(t, podman(), name, text)
+}
+
+// meshOf is a mesh of a topology of the test's own.
+func meshOf(t *testing.T, e engine, name, text string) *mesh {
+	t.Helper()
+	if !strings.HasPrefix(name, "mfe2e") {
+		t.Fatalf("%s is not a name that these tests may use", name)
+	}
+	m := &mesh{t: t, engine: e, name: name, file: filepath.Join(t.TempDir(), "topology.yaml"), state: filepath.Join(t.TempDir(), "state"), arguments: map[string]bool{}}
 	if err := os.WriteFile(m.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +128,7 @@ func itoa(n int) string { data, _ := json.Marshal(n); return string(data) }
 func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
 	args = append(args, "-f", m.file, "--state-dir", m.state)
 	cmd := exec.CommandContext(ctx, meshfed, args...)
+	cmd.Env = append(os.Environ(), m.engine.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
 	return cmd

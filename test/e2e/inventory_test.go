@@ -7,7 +7,6 @@ package e2e
 
 import (
 	"io/fs"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +17,7 @@ import (
 
 // inventory is everything on this host that a topology could have made: containers,
 // networks and volumes of the engine, files below a state directory.
-func inventory(t *testing.T, state string) []string {
+func inventory(t *testing.T, e engine, state string) []string {
 	t.Helper()
 	var have []string
 	for kind, args := range map[string][]string{
@@ -26,11 +25,7 @@ func inventory(t *testing.T, state string) []string {
 		"network":   {"network", "ls", "--format", "{{.Name}}"},
 		"volume":    {"volume", "ls", "--format", "{{.Name}}"},
 	} {
-		out, err := exec.Command("podman", args...).Output()
-		if err != nil {
-			t.Fatalf("podman %v: %v", args, err)
-		}
-		for name := range strings.FieldsSeq(string(out)) {
+		for name := range strings.FieldsSeq(e.output(t, args...)) {
 			have = append(have, kind+" "+name)
 		}
 	}

@@ -31,13 +31,13 @@ func TestAllKilled(t *testing.T) {
 		"credentials are being given": says(" for a token"),
 	} {
 		t.Run(moment, func(t *testing.T) {
-			before := inventory(t, "")
+			before := inventory(t, podman(), "")
 			m := newMesh(t, name)
 			t.Cleanup(func() { m.run("down", "--delete-certs", "--yes") })
 			m.stopWhen(syscall.SIGKILL, func(out string) bool { return reached(t, out) })
 			m.must("up", "--verify", "always")
 			m.must("down", "--delete-certs")
-			sameInventory(t, before, inventory(t, m.state))
+			sameInventory(t, before, inventory(t, m.engine, m.state))
 		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +21,7 @@ import (
 // TestTwoClusters is the whole mission on the example: up, up again, the proof, four faults
 // with their repair, and down. The parts build on each other, so the first failure ends it.
 func TestTwoClusters(t *testing.T) {
-	before := inventory(t, "")
+	before := inventory(t, podman(), "")
 	var neighbour bystander
 	m := newMesh(t, "mfe2e")
 	t.Cleanup(func() {
@@ -61,7 +60,7 @@ func TestTwoClusters(t *testing.T) {
 	neighbour.mustLive(t)
 	neighbour.remove(t)
 	neighbour = bystander{}
-	sameInventory(t, before, inventory(t, m.state))
+	sameInventory(t, before, inventory(t, m.engine, m.state))
 }
 
 // interrupted sends Ctrl-C while the clusters are made: the program ends by itself within
@@ -144,11 +143,7 @@ func (o *output) String() string {
 
 func nodeExists(t *testing.T, cluster string) bool {
 	t.Helper()
-	out, err := exec.Command("podman", "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster="+cluster, "--format", "{{.Names}}").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(bytes.TrimSpace(out)) > 0
+	return podman().output(t, "ps", "-a", "--filter", "label=io.x-k8s.kind.cluster="+cluster, "--format", "{{.Names}}") != ""
 }
 
 func firstUp(t *testing.T, m *mesh) {
@@ -214,7 +209,7 @@ func looks(t *testing.T, m *mesh) {
 
 func down(t *testing.T, m *mesh) {
 	m.must("down")
-	left := inventory(t, m.state)
+	left := inventory(t, m.engine, m.state)
 	ours := slices.DeleteFunc(without(left, "bystander"), func(s string) bool { return !strings.Contains(s, m.name) && !strings.HasPrefix(s, "file ") })
 	for _, file := range ours {
 		if !strings.Contains(file, "/pki/root.") {

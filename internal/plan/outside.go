@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+
+	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/state"
+	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
+)
+
+// outsideBody bounds what is read of an answer, in bytes: verify's probes answer with less.
+const outsideBody = 64 << 10
+
+// outside are the clients that are not in the mesh: this host, which reaches published ports,
+// and a container on the clusters' network, which reaches load-balancer addresses.
+func (m *Mesh) outside(ctx context.Context, clients map[string]*kube.Client) []verify.Outside {
+	published, balanced := map[string]string{}, map[string]string{}
+	for name, c := range clients {
+		declared := m.Topology.Cluster(name)
+		if declared.Ingress == nil {
+			continue
+		}
+		// What can not be found out has no URL, which verify reports as not looked at.
+		if addresses, err := m.published(ctx, declared); err == nil && len(addresses) > 0 {
+			published[name] = "http://" + addresses[0]
+		}
+		if address, _, err := install.Address(ctx, c, topology.IngressGateway); err == nil && address != "" {
+			balanced[name] = "http://" + address
+		}
+	}
+	container := verify.Outside{Name: verify.OutsideContainer, URL: balanced}
+	image := m.someNodeImage(ctx)
+	if image == "" {
+		container.Unusable = "no node of the topology runs on " + m.Engine.Name()
+	}
+	container.Get = func(ctx context.Context, url, host string) (verify.OutsideAnswer, error) {
+		return m.getFromContainer(ctx, image, url, host)
+	}
+	return []verify.Outside{verify.FromHost(published), container}
+}
+
+// someNodeImage is the image of a running node: every engine that has our clusters has it, and
+// curl is in it, so that the outside client needs no image of its own.
+func (m *Mesh) someNodeImage(ctx context.Context) string {
+	nodes, err := cluster.Containers(ctx, m.Engine, "network="+m.Topology.NetworkName())
+	if err != nil {
+		return ""
+	}
+	for _, n := range nodes {
+		if n.Running() && strings.HasPrefix(n.Name, m.Topology.Metadata.Name+"-") {
+			return n.Image
+		}
+	}
+	return ""
+}
+
+// getFromContainer sends one request from a container that lives for it.
+func (m *Mesh) getFromContainer(ctx context.Context, image, url, host string) (verify.OutsideAnswer, error) {
+	// Raw, because the headers are read too; and with a mark at its end, because what programs
+	// print is handed on without the newlines at its end.
+	args := []string{"--silent", "--show-error", "--include", "--raw", "--http1.1", "--max-time", "10",
+		"--write-out", endMark, "--header", "Host: " + host, url}
+	out, err := cluster.RunOnce(ctx, m.Engine, cluster.RunSpec{
+		Name: m.Topology.Metadata.Name + "-outside-" + state.NewOwner()[:8], Network: m.Topology.NetworkName(), Image: image,
+		Labels: m.Labels(), Entrypoint: "curl", Args: args,
+	})
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() < engineFailed:
+		return verify.OutsideAnswer{}, err // curl's own: no HTTP answer came
+	case err != nil:
+		return verify.OutsideAnswer{}, fmt.Errorf("%w: %w", verify.ErrNotSent, err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(strings.NewReader(strings.TrimSuffix(out, endMark))), nil)
+	if err != nil {
+		return verify.OutsideAnswer{}, fmt.Errorf("%w: reading what curl printed: %w", verify.ErrNotSent, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, outsideBody))
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return verify.OutsideAnswer{}, err
+	}
+	headers := map[string]string{}
+	for key := range response.Header {
+		headers[key] = response.Header.Get(key)
+	}
+	return verify.OutsideAnswer{Status: response.StatusCode, Body: body, Headers: headers}, nil
+}
+
+// endMark follows the answer in what curl prints.
+const endMark = "."
+
+// engineFailed is the lowest exit code by which Docker and podman say that the container did
+// not run (https://docs.docker.com/engine/containers/run/#exit-status).
+const engineFailed = 125
