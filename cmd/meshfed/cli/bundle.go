@@ -6,8 +6,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -23,17 +21,14 @@ func (a *app) bundle() *cobra.Command {
 		Use:   "bundle",
 		Short: "Images and charts in one directory, for hosts without a registry",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 && (args[0] == "pull" || args[0] == "push") {
-				return usage(diag.Hint(fmt.Errorf("`meshfed bundle %s` is not built yet", args[0]), "`meshfed bundle build` makes a bundle from source"))
-			}
 			if len(args) > 0 {
-				return usage(diag.Hint(fmt.Errorf("unknown command %q", "bundle "+args[0]), "meshfed bundle build, or meshfed bundle show"))
+				return usage(diag.Hint(fmt.Errorf("unknown command %q", "bundle "+args[0]), "meshfed bundle pull, build, push or show"))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(a.bundleBuild(), a.bundleShow())
+	c.AddCommand(a.bundlePull(), a.bundleBuild(), a.bundlePush(), a.bundleShow())
 	return c
 }
 
@@ -44,7 +39,6 @@ func (a *app) bundleBuild() *cobra.Command {
 		Short: "Build every image from source; makes only what is missing or has changed",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.saySource(cmd.Context())
 			// A name that nobody can foresee: the folder is open to all, and this may be root.
 			log, err := os.CreateTemp("", "meshfed-bundle-build-*.log")
 			if err != nil {
@@ -57,11 +51,7 @@ func (a *app) bundleBuild() *cobra.Command {
 				return diag.Hint(err, "`meshfed bundle build` goes on with what is missing")
 			}
 			_ = os.Remove(log.Name()) // it is for failures
-			if a.output == "json" {
-				return a.writeManifest(b)
-			}
-			_, err = fmt.Fprintf(a.Out, "bundle %s: Kubernetes %s, Istio %s, %d images\n", b.Dir, b.Kubernetes, b.Istio, len(b.Images))
-			return err
+			return a.sayBundle(b)
 		},
 	}
 	c.Flags().StringVar(&options.Dir, "dir", "", "where the bundle goes (default $XDG_CACHE_HOME/meshfed/bundle)")
@@ -72,17 +62,25 @@ func (a *app) bundleBuild() *cobra.Command {
 
 // build shows what is being built and how much is left.
 func (a *app) build(ctx context.Context, options bundle.BuildOptions) (*bundle.Bundle, error) {
+	observe, done := a.items(bundle.Items())
+	options.Observe = observe
+	b, err := bundle.Build(ctx, options)
+	done()
+	return b, err
+}
+
+// items shows the progress of a bundle's parts; done ends the view.
+func (a *app) items(list []bundle.Item) (observe func(bundle.Progress), done func()) {
 	if a.quiet {
-		return bundle.Build(ctx, options)
+		return nil, func() {}
 	}
-	out := ui.Detect(a.Err, getenv)
 	var items []ui.Item
-	for _, i := range bundle.Items() {
+	for _, i := range list {
 		items = append(items, ui.Item{Name: i.Name, Expected: time.Duration(i.Seconds * float64(time.Second))})
 	}
-	progress := ui.NewProgress(out, items)
+	progress := ui.NewProgress(ui.Detect(a.Err, getenv), items)
 	running := map[string]bool{}
-	options.Observe = func(p bundle.Progress) {
+	return func(p bundle.Progress) {
 		switch {
 		case p.Finished && p.Cached:
 			progress.Skip(p.Item, "unchanged")
@@ -95,47 +93,7 @@ func (a *app) build(ctx context.Context, options bundle.BuildOptions) (*bundle.B
 		if !p.Finished && p.Detail != "" {
 			progress.State(p.Item, "%s", p.Detail)
 		}
-	}
-	b, err := bundle.Build(ctx, options)
-	progress.Close()
-	return b, err
-}
-
-// publishedRegistry is where Kubernetes' images are published; when it can be reached, the
-// others nearly always can.
-const publishedRegistry = "registry.k8s.io"
-
-// saySource finds out within seconds whether images could be pulled, and says in one line
-// what happens. Pulling is not built yet, so both answers end in a build.
-func (a *app) saySource(ctx context.Context) {
-	if a.quiet {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	text := "no image registry answers here: images are built from source"
-	if registryAnswers(ctx) {
-		text = publishedRegistry + " answers, but pulling is not built yet: images are built from source"
-	}
-	fmt.Fprintln(a.Err, "images:", text)
-}
-
-func registryAnswers(ctx context.Context) bool {
-	client := http.Client{Transport: &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+publishedRegistry+"/v2/", nil)
-	if err != nil {
-		return false
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = response.Body.Close() }()
-	// A registry answers 200, or 401 with a challenge; a proxy that refuses answers 403.
-	return response.StatusCode == http.StatusOK || response.StatusCode == http.StatusUnauthorized
+	}, progress.Close
 }
 
 func (a *app) bundleShow() *cobra.Command {

@@ -18,14 +18,17 @@ import (
 // text of its own (a failed check, already reported) only sets the code.
 func (a *app) exit(err error) int {
 	code := diag.ExitCode(err)
-	var silent silentError
-	if err == nil || errors.As(err, &silent) {
+	said := audible(err)
+	if said == nil {
 		return code
 	}
-	if a.output == "json" {
+	// One object on stdout: where a result is there already, the rest is for people.
+	var silent silentError
+	if a.output == "json" && !errors.As(err, &silent) {
 		a.printJSONError(err, code)
 		return code
 	}
+	err = said
 	ui.PrintError(ui.Detect(a.Err, getenv), redacted(err))
 	if a.log != "" {
 		fmt.Fprintln(a.Err, "log:  ", a.log)
@@ -61,6 +64,22 @@ func redacted(err error) error {
 		clean = diag.Hint(clean, run.Redact(hint))
 	}
 	return clean
+}
+
+// audible is what of an error is not said yet; nil when nothing is.
+func audible(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the joined errors themselves are wanted
+		var rest []error
+		for _, one := range many.Unwrap() {
+			rest = append(rest, audible(one))
+		}
+		return errors.Join(rest...)
+	}
+	var silent silentError
+	if errors.As(err, &silent) {
+		return nil
+	}
+	return err
 }
 
 // silentError only carries an exit code; what it is about was printed as a result.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/topology"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -210,21 +212,28 @@ func (h *host) bundle() {
 	h.t.Helper()
 	dir := filepath.Join(h.dir, "cache", "meshfed", "bundle")
 	must(h.t, os.MkdirAll(dir, 0o750))
-	const node = "localhost/meshfed/node:v1.36.3-k"
-	for _, folder := range []string{"images", "node"} {
+	for folder, names := range map[string][]string{"images": {pilotImage, probeImage}, "node": {"localhost/meshfed/node:v1.36.3-k"}} {
 		l, err := layout.Write(filepath.Join(dir, folder), empty.Index)
 		must(h.t, err)
-		if folder == "node" {
+		for _, name := range names {
 			must(h.t, l.AppendImage(empty.Image, layout.WithAnnotations(map[string]string{
-				"org.opencontainers.image.ref.name": node, "io.containerd.image.name": node})))
+				"org.opencontainers.image.ref.name": name, "io.containerd.image.name": name})))
 		}
 	}
-	must(h.t, os.WriteFile(filepath.Join(dir, "bundle.json"), []byte(bundleJSON), 0o600))
+	digest, err := empty.Image.Digest()
+	must(h.t, err)
+	must(h.t, os.WriteFile(filepath.Join(dir, "bundle.json"), fmt.Appendf(nil, bundleJSON, pilotImage, probeImage, digest), 0o600))
 }
+
+// The images that every bundle has.
+const (
+	pilotImage = "docker.io/istio/pilot:" + topology.IstioVersion
+	probeImage = "localhost/meshfed/probe:k"
+)
 
 const bundleJSON = `{"created": "2026-11-20T10:00:00Z", "key": "k", "kubernetes": "v1.36.3", "istio": "1.31.0",
  "nodeImage": "localhost/meshfed/node:v1.36.3-k",
- "images": [], "charts": [], "substitutions": ["upstream Envoy 1.40.0 in place of Istio's proxy"],
+ "images": [{"name": %[1]q, "digest": %[3]q}, {"name": %[2]q, "digest": %[3]q}], "charts": [], "substitutions": ["upstream Envoy 1.40.0 in place of Istio's proxy"],
  "debian": [{"name": "iptables", "version": "1.8.9"}], "settings": {"upstreamEnvoy": true, "bridgeCNI": true}}
 `
 

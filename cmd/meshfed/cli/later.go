@@ -14,18 +14,14 @@ import (
 // planned lists the verbs of the command line contract that are not built yet, so that
 // a script that needs one hears its name and not "unknown command".
 var planned = []struct{ name, does string }{
-	{"init", "write a small commented topology file"},
 	{"diagnose", "name what is broken, why, and how to fix it"},
 	{"inspect", "one workload as every cluster sees it"},
 	{"explain", "any diagnosis code or Envoy response flag"},
 	{"fault", "break an owned mesh on purpose, and mend it"},
 	{"certs", "chains, expiry and rotation"},
-	{"load", "an image into every kind cluster"},
-	{"each", "one command in every cluster"},
 	{"render", "manifests for each cluster"},
 	{"upgrade", "revision by revision, verified in between"},
 	{"measure", "control-plane golden signals"},
-	{"schema", "the JSON schema of the topology file"},
 }
 
 // later makes the commands that say they are not built yet.
@@ -39,6 +35,7 @@ func (a *app) later() []*cobra.Command {
 			DisableFlagParsing: true,
 			Args:               cobra.ArbitraryArgs, // whatever is asked of it, the answer is the same
 			RunE: func(*cobra.Command, []string) error {
+				a.begun = false // its flags were not parsed
 				return usage(diag.Hint(fmt.Errorf("`meshfed %s` is not built yet (it will: %s)", verb.name, verb.does),
 					"`meshfed help` lists what is"))
 			},

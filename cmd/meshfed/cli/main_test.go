@@ -12,7 +12,7 @@ import (
 )
 
 // TestMain keeps every test of the package away from the machine that it runs on: from its
-// container engine, its state folder and its image bundle. A file that a test believes to be
+// container engine, its state folder and its image bundle, and from registries. A file that a test believes to be
 // wrong, and that is not, must not make clusters.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "meshfed-cli-")
@@ -44,8 +44,11 @@ func seclude(dir string) error {
 			_ = os.Unsetenv(name)
 		}
 	}
+	// Nothing but loopback, for which proxies are not asked, can be reached through it.
+	const nowhere = "http://127.0.0.1:1"
 	for name, value := range map[string]string{"PATH": bin, "HOME": dir, "XDG_CACHE_HOME": dir + "/cache",
-		"XDG_STATE_HOME": dir + "/state", "CONTAINERS_CONF": dir + "/none.conf"} {
+		"XDG_STATE_HOME": dir + "/state", "CONTAINERS_CONF": dir + "/none.conf",
+		"HTTPS_PROXY": nowhere, "https_proxy": nowhere, "HTTP_PROXY": nowhere, "http_proxy": nowhere, "NO_PROXY": "", "no_proxy": ""} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
 		}

@@ -5,30 +5,44 @@ package cli
 
 import (
 	"context"
-	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/run"
+	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/internal/ui"
 )
+
+// planOutputs are the forms of a plan besides table and json. They follow from the file alone:
+// they need no container engine and look at no cluster.
+func planOutputs() []string { return []string{"dot", "commands"} }
 
 func (a *app) plan() *cobra.Command {
 	var detailed bool
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "What `up` would do, and what has drifted; changes nothing",
-		Args:  noArgs,
+		Long: "What `up` would do, and what has drifted; changes nothing.\n\n" +
+			"-o commands prints each step as the kubectl, helm, istioctl and openssl commands that it replaces,\n" +
+			"as a script to read; -o dot prints the steps and what they need as a graph for Graphviz. Both follow\n" +
+			"from the file alone and look at no cluster.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if contains(planOutputs(), a.output) {
+				return a.drawPlan()
+			}
 			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := a.openBundle(m, ""); errors.Is(err, errNoBundle) {
-				m.Bundle = nil // a plan needs no images
-			} else if err != nil {
+			if err := a.chooseImages(m, ""); err != nil {
+				return err
+			}
+			if err := m.ResolveCharts(cmd.Context()); err != nil {
 				return err
 			}
 			m.RecoverSettings(cmd.Context())
@@ -47,6 +61,27 @@ func (a *app) plan() *cobra.Command {
 	}
 	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 5 when something would change")
 	return c
+}
+
+// drawPlan prints the steps for those who want to read what happens.
+func (a *app) drawPlan() error {
+	t, err := a.load()
+	if err != nil {
+		return err
+	}
+	dir, err := state.Open(a.stateDir, t.Metadata.Name)
+	if err != nil {
+		return err
+	}
+	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
+	steps := plan.Up(m)
+	if a.output == "dot" {
+		_, err = io.WriteString(a.Out, plan.Dot(t.Metadata.Name, steps))
+		return err
+	}
+	// Helm values of the file can hold keys.
+	_, err = io.WriteString(a.Out, run.Redact(plan.Script(m, plan.Commands(m, steps))))
+	return err
 }
 
 func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {

@@ -21,7 +21,7 @@ func TestNoEngine(t *testing.T) {
 	h.bundle()
 	t.Setenv("PATH", tools(t))
 	for _, verb := range []string{"up", "plan", "status", "verify", "down", "env", "kubeconfig"} {
-		h.call(verb, "-f", example).hinted(t, failed, "no container engine found: podman is not in PATH", "apt-get install -y podman runc")
+		h.call(verb, "-f", example).hinted(t, failed, "no container engine found: neither docker nor podman is in PATH", "apt-get install -y podman runc")
 		object := asJSON(t, failed, verb, "-f", example, "--state-dir", h.state, "-o", "json")
 		if !strings.Contains(strings.Join(object.Hints, " "), "apt-get install") {
 			t.Errorf("%s: hints %q", verb, object.Hints)
@@ -41,9 +41,10 @@ func TestBrokenEngine(t *testing.T) {
 
 func TestUpWithoutBundle(t *testing.T) {
 	h := newHost(t)
-	h.call("up", "-f", example).hinted(t, failed, "there is no image bundle in "+filepath.Join(h.dir, "cache", "meshfed", "bundle"),
-		"meshfed bundle build", "--bundle DIR")
-	h.call("up", "-f", example, "--bundle", h.dir).hinted(t, failed, "there is no image bundle in "+h.dir)
+	path := file(t, portless)
+	h.call("up", "-f", path).hinted(t, failed, "looking for the images in their registry", "docker.io", "spec.images.mirror", "meshfed bundle pull")
+	h.call("up", "-f", path, "--set", "spec.images.mirror=127.0.0.1:1/mirror").hinted(t, failed, "looking for the images in their registry", "127.0.0.1:1")
+	h.call("up", "-f", path, "--bundle", h.dir).hinted(t, failed, "there is no image bundle in "+h.dir)
 	h.madeNothing()
 }
 

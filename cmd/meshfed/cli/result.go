@@ -61,19 +61,19 @@ func (a *app) verifyAfterUp(ctx context.Context, m *plan.Mesh, folder *state.Run
 	if a.output == "json" {
 		return errors.Join(err, writeJSON(a.Out, report), quietExit(report.ExitCode()))
 	}
-	if perr := a.printReport(report); err != nil || perr != nil {
-		return errors.Join(err, perr)
+	if err != nil {
+		return errors.Join(err, a.printReport(report))
 	}
 	return errors.Join(a.closing(ctx, m, report, result.Duration, time.Since(start)), quietExit(report.ExitCode()))
 }
 
 // closing is the block after a verified `up`.
 func (a *app) closing(ctx context.Context, m *plan.Mesh, report *verify.Report, made, proved time.Duration) error {
-	block := ui.Block{Mark: ui.Pass, Next: a.next()}
+	block := proofBlock(report)
 	block.Title = m.Topology.Metadata.Name + " is up (" + ui.Duration(made) + ") and proven (" + ui.Duration(proved) + ")"
 	if report.ExitCode() != 0 {
-		block.Mark, block.Title = ui.Fail, m.Topology.Metadata.Name+" is up ("+ui.Duration(made)+") but not proven: see the checks above"
+		block.Title = m.Topology.Metadata.Name + " is up (" + ui.Duration(made) + ") but not proven: see the checks above"
 	}
-	block.Facts = a.facts(ctx, m)
+	block.Facts, block.Next = append([][2]string{{"proof", report.Counted()}}, a.facts(ctx, m)...), a.next()
 	return ui.WriteBlock(ui.Detect(a.Out, getenv), block)
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
 )
 
 // Streams are the three that every program has. Results go to Out, progress and errors
@@ -42,6 +44,15 @@ type app struct {
 	overdue func() bool
 	// log is the file of the current run, named at the end of a failure; empty before.
 	log string
+	// inputRead is what standard input held, once it was read for -f -.
+	inputRead []byte
+	// topology is what the file said, once it was read and found right.
+	topology *topology.Topology
+	// reports are the paths of --report, suites what --suite says, and report what was judged.
+	reports, suites []string
+	report          *verify.Report
+	// failover says that the command verifies the suite failover too, unless suites are named.
+	failover bool
 }
 
 // Run executes one command line and returns the exit code. It blocks until the command
@@ -59,20 +70,23 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 		err = usage(err)
 	}
 	// Arguments may be wrong before -o was read; the answer has its form all the same.
-	if diag.ExitCode(err) == diag.ExitUsage && askedForJSON(args) {
+	if err != nil && !a.begun && askedForJSON(args) {
 		a.output = "json"
 	}
 	if err != nil && a.overdue != nil && a.overdue() {
 		err = diag.Hint(fmt.Errorf("the command took longer than --timeout %s: %w", a.timeout, err),
 			"give it more time; what exists stays, and the same command goes on from there")
 	}
-	return a.exit(err)
+	return a.exit(a.finishReports(err))
 }
 
 // askedForJSON looks for -o json in a command line that could not be parsed as a whole.
 func askedForJSON(args []string) bool {
 	asked := os.Getenv("MESHFED_OUTPUT")
 	for i, arg := range args {
+		if arg == "--" {
+			break // what follows is another command's
+		}
 		switch {
 		case (arg == "-o" || arg == "--output") && i+1 < len(args):
 			asked = args[i+1]
@@ -108,24 +122,26 @@ func (a *app) root() *cobra.Command {
 		},
 		SuggestionsMinimumDistance: 2,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(diag.Hint(err, "`"+cmd.CommandPath()+" --help` lists the flags"))
-	})
+	root.SetFlagErrorFunc(flagError)
 	a.globalFlags(root.PersistentFlags())
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
-		a.bundle(), a.version())
+	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
+		a.loadImages(), a.each(), a.bundle(), a.version())
+	for _, c := range root.Commands() {
+		unbuiltFlags(c.Name(), c.Flags())
+	}
 	root.AddCommand(a.later()...)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	completion(root) // it takes the output of now
+	a.completions(root)
 	return root
 }
 
 func (a *app) globalFlags(f *pflag.FlagSet) {
-	f.StringVarP(&a.file, "file", "f", "topology.yaml", "topology file")
-	f.StringVarP(&a.output, "output", "o", "table", "output: table or json")
+	f.StringVarP(&a.file, "file", "f", "topology.yaml", "topology file; - is standard input")
+	f.StringVarP(&a.output, "output", "o", "table", "output: table or json (plan: also dot and commands)")
 	f.StringArrayVar(&a.set, "set", nil, "`path=value` laid over the file, as strict as the file; repeatable")
 	f.StringVar(&a.stateDir, "state-dir", "", "where state is kept (default $XDG_STATE_HOME/meshfed)")
 	f.StringSliceVar(&a.clusters, "clusters", nil, "only these clusters, and pairs with both ends among them")
@@ -137,14 +153,18 @@ func (a *app) globalFlags(f *pflag.FlagSet) {
 
 // prepare runs before every command: environment, checks of flags, the overall deadline.
 func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+	if cmd.Name() == cobra.ShellCompRequestCmd || cmd.Name() == cobra.ShellCompNoDescRequestCmd {
+		return nil // a key press in a shell: nothing that is wrong in its environment belongs there
+	}
 	if err := fromEnvironment(cmd.Flags()); err != nil {
 		return usage(err)
 	}
-	if cmd.Name() == "plan" && (a.output == "dot" || a.output == "commands") {
-		return usage(diag.Hint(fmt.Errorf("`meshfed plan -o %s` is not built yet", a.output), "write -o table or -o json"))
+	if err := refuseUnbuilt(cmd); err != nil {
+		return usage(err)
 	}
-	if a.output != "table" && a.output != "json" {
-		return usage(diag.Hint(fmt.Errorf("unknown output %q", a.output), "write -o table or -o json"))
+	if forms := outputs(cmd); !contains(forms, a.output) {
+		last := len(forms) - 1
+		return usage(diag.Hint(fmt.Errorf("unknown output %q", a.output), "write -o "+strings.Join(forms[:last], ", -o ")+" or -o "+forms[last]))
 	}
 	if a.parallel < 0 {
 		return usage(diag.Hint(fmt.Errorf("--parallel is %d, less than nothing", a.parallel), "write how many steps may run at once, or leave it out"))
@@ -152,6 +172,11 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	if a.timeout < 0 {
 		return usage(diag.Hint(fmt.Errorf("--timeout is %s, less than nothing", a.timeout), "write a duration such as 10m, or leave it out"))
 	}
+	if err := a.checkReports(); err != nil {
+		return err
+	}
+	full := cmd.Flags().Lookup("verify")
+	a.failover = cmd.Name() == "verify" || full != nil && full.Value.String() == "full"
 	a.begun = true
 	if a.timeout > 0 {
 		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)

@@ -59,6 +59,8 @@ func TestPlantedSecrets(t *testing.T) {
 				tell(verb, "-f", example, "--set", field+"="+secret)
 				tell(verb, "-f", example, "--set", field+"="+quoted)
 			}
+			r := h.call("plan", "-f", example, "--set", field+"="+quoted, "-o", "commands")
+			shown.WriteString(r.stdout + r.err)
 			tell("validate", "-f", example, "--set", secret+"=x")
 		}
 		quoted := `"` + strings.ReplaceAll(secret, "\n", `\n`) + `"`

@@ -24,12 +24,9 @@ import (
 
 // load reads the topology file; every problem is exit code 2.
 func (a *app) load() (*topology.Topology, error) {
-	t, err := topology.Load(a.file, a.set...)
-	if _, serr := os.Stat(a.file); err != nil && errors.Is(serr, fs.ErrNotExist) {
-		err = diag.Hint(err, "name the file with -f; examples/two-clusters/topology.yaml is a small one")
-	}
+	t, err := a.read()
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	for _, name := range a.clusters {
 		if t.Cluster(name) == nil {
@@ -64,27 +61,59 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 		return nil, err
 	}
 	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
-	if m.Facts, err = cluster.Detect(ctx); err != nil {
+	if err := a.findEngine(ctx, m); err != nil {
 		return nil, err
 	}
-	if !m.Facts.Root {
-		return nil, diag.Hint(errors.New("clusters belong to root in this release"), "run the same command with sudo")
-	}
-	m.Engine = engine(dir)
+	m.FindOwner = func(ctx context.Context) (string, error) { return kind.FindOwner(ctx, m.Engine, t.Metadata.Name) }
 	if _, err := m.RecoverOwner(ctx, false); err != nil {
 		return nil, err
 	}
-	m.Provider = kind.New(m.Engine, m.Facts, t.NetworkName(), m.Labels())
+	m.Provider = provider(m)
 	return m, nil
 }
 
-// engine drives the engine as an earlier `up` has prepared it, or as the host has it.
-func engine(dir state.Dir) cluster.Engine {
-	config := filepath.Join(dir.Path, "containers.conf")
-	if _, err := os.Stat(config); err != nil || os.Getenv("CONTAINERS_CONF") != "" {
-		return cluster.Podman{}
+// provider makes and finds the clusters of a mesh whose engine and owner are known.
+func provider(m *plan.Mesh) *kind.Provider {
+	p := kind.New(m.Engine, m.Facts, m.Topology.NetworkName(), m.Labels())
+	p.Shared, p.Dir = !m.Topology.OwnsNetwork(), m.State.Path
+	return p
+}
+
+// findEngine uses the engine that an earlier `up` has used, else the host's. With the state
+// directory lost the clusters may be on another engine than the one that is found first.
+func (a *app) findEngine(ctx context.Context, m *plan.Mesh) error {
+	recorded, err := m.State.Engine()
+	if err != nil {
+		return err
 	}
-	return cluster.Podman{Config: config}
+	if m.Facts, err = cluster.Detect(ctx, recorded); err != nil {
+		return err
+	}
+	if err := m.Facts.Permitted(); err != nil {
+		return err
+	}
+	m.Engine = cluster.Open(m.Facts, m.State.Path)
+	if recorded != "" || !m.Topology.OwnsNetwork() {
+		return nil
+	}
+	if _, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName()); !errors.Is(err, cluster.ErrNoNetwork) {
+		return nil // there, or a question for whoever needs the network
+	}
+	for _, other := range cluster.Engines() {
+		if other == m.Facts.Engine {
+			continue
+		}
+		facts, err := cluster.Detect(ctx, other)
+		if err != nil {
+			continue // not on this host
+		}
+		engine := cluster.Open(facts, m.State.Path)
+		if _, err := cluster.InspectNetwork(ctx, engine, m.Topology.NetworkName()); err == nil {
+			m.Facts, m.Engine = facts, engine
+			m.Facts.Why = "the clusters are there"
+		}
+	}
+	return nil
 }
 
 // settle makes the host ready for clusters to be made or removed, says once what it adjusts,
@@ -96,9 +125,12 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 		return err
 	}
 	if owner && !a.quiet {
-		fmt.Fprintf(a.Err, "host: %s %s\n", m.Facts.Engine, m.Facts.EngineVersion)
+		fmt.Fprintf(a.Err, "host: %s %s (%s)\n", m.Facts.Engine, m.Facts.EngineVersion, m.Facts.Why)
 		for _, said := range m.Facts.Adjustments() {
 			fmt.Fprintln(a.Err, "host:", said)
+		}
+		for _, advice := range m.Facts.Advice() {
+			fmt.Fprintln(a.Err, "warning:", advice)
 		}
 	}
 	if owner {
@@ -106,28 +138,46 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 			return err
 		}
 	}
-	provider := kind.New(m.Engine, m.Facts, m.Topology.NetworkName(), m.Labels())
+	p := provider(m)
 	if owner {
-		provider.Dir = m.State.Path
+		if err := m.State.SetEngine(m.Facts.Engine); err != nil {
+			return err
+		}
 	}
-	m.Provider = provider
+	m.Provider = p
 	return nil
 }
 
-// errNoBundle means that nothing is where a bundle is looked for.
-var errNoBundle = errors.New("there is no image bundle")
-
-// openBundle finds the image bundle that clusters are made from. It is needed only while a
-// cluster or its node image is missing.
-func (a *app) openBundle(m *plan.Mesh, dir string) error {
-	if dir == "" {
+// chooseImages decides where images come from: the bundle that is named; a mirror that the
+// topology names; else the bundle that `bundle build` or `bundle pull` has left; else the
+// registries in which images are published. Nothing is asked of any registry yet.
+func (a *app) chooseImages(m *plan.Mesh, dir string) error {
+	if dir == "" && m.Topology.Spec.Images.Mirror != "" {
+		m.Pull = true
+		return nil
+	}
+	named := dir != ""
+	if !named {
 		dir = bundle.DefaultDir()
 	}
 	b, err := bundle.Open(dir)
-	if _, serr := os.Stat(filepath.Join(dir, "bundle.json")); err != nil && errors.Is(serr, fs.ErrNotExist) {
-		return diag.Hint(fmt.Errorf("%w in %s, and pulling from a registry is not built yet", errNoBundle, dir),
-			"`meshfed bundle build` makes one from source (about 15 minutes the first time), or name one with --bundle DIR")
+	if !named && errors.Is(err, fs.ErrNotExist) {
+		if _, serr := os.Stat(filepath.Join(dir, "bundle.json")); errors.Is(serr, fs.ErrNotExist) {
+			m.Pull = true
+			return nil
+		}
 	}
 	m.Bundle = b
 	return err
+}
+
+// saySource names in one line where the images of clusters that are to be made come from.
+func (a *app) saySource(m *plan.Mesh) {
+	switch {
+	case a.quiet:
+	case m.Bundle != nil:
+		fmt.Fprintf(a.Err, "images: bundle %s\n", m.Bundle.Dir)
+	case m.Registry != nil:
+		fmt.Fprintf(a.Err, "images: nodes pull them (%s)\n", m.ImagesFrom())
+	}
 }

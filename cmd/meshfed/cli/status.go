@@ -69,7 +69,7 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 	out := ui.Detect(a.Out, getenv)
 	rows := make([][]string, len(s.Clusters))
 	for i, c := range s.Clusters {
-		rows[i] = []string{c.Name, c.State, c.Kubernetes, c.Istio, c.Network, c.EastWest, strings.Join(c.URLs, " ")}
+		rows[i] = []string{c.Name, c.State, c.Kubernetes, c.Istio, c.Network, c.EastWest, ingress(c)}
 	}
 	if err := ui.Table(out, []string{"CLUSTER", "STATE", "KUBERNETES", "ISTIO", "NETWORK", "EAST-WEST", "INGRESS"}, rows); err != nil {
 		return err
@@ -84,6 +84,11 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 	if err := ui.Table(out, []string{"HELD BY", "CREDENTIAL", "FOR", "EXPIRES", ""}, rows); err != nil {
 		return err
 	}
+	for _, c := range s.Clusters {
+		for _, note := range c.Notes {
+			fmt.Fprintf(a.Out, "\n%s: %s\n", c.Name, note)
+		}
+	}
 	for _, sub := range s.Substitutions {
 		fmt.Fprintln(a.Out, "\nsubstitution:", sub)
 	}
@@ -94,6 +99,15 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 			last.StartedAt.Local().Format(time.DateTime), last.Summary.Pass, last.Summary.Fail, last.Summary.Inconclusive)
 	}
 	return nil
+}
+
+// ingress is what leads to a cluster's ingress gateway: URLs that were tried, or the address
+// that waits for a Gateway.
+func ingress(c plan.ClusterStatus) string {
+	if len(c.URLs) == 0 && len(c.Published) > 0 {
+		return c.Published[0] + " (no Gateway listens yet)"
+	}
+	return strings.Join(c.URLs, " ")
 }
 
 // facts are the lines that people look for after `up`; what can not be read is left out,
@@ -107,8 +121,8 @@ func (a *app) facts(ctx context.Context, m *plan.Mesh) [][2]string {
 	var soonest plan.Credential
 	holder := ""
 	for _, c := range s.Clusters {
-		if len(c.URLs) > 0 {
-			facts = append(facts, [2]string{"ingress " + c.Name, strings.Join(c.URLs, " ")})
+		if where := ingress(c); where != "" {
+			facts = append(facts, [2]string{"ingress " + c.Name, where})
 		}
 		for _, k := range c.Credentials {
 			if !k.Expires.IsZero() && (holder == "" || k.Expires.Before(soonest.Expires)) {

@@ -34,10 +34,13 @@ func (a *app) up() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.openBundle(m, bundleDir); err != nil {
+			if err := a.chooseImages(m, bundleDir); err != nil {
 				return err
 			}
 			if err := m.Preflight(ctx); err != nil {
+				return err
+			}
+			if err := m.ResolveCharts(ctx); err != nil {
 				return err
 			}
 			release, err := m.State.Lock("up")
@@ -48,9 +51,11 @@ func (a *app) up() *cobra.Command {
 			if err := a.settle(ctx, m, true); err != nil {
 				return err
 			}
+			a.saySource(m)
 			return a.runUp(ctx, m, verifyMode)
 		},
 	}
+	a.reportFlag(c)
 	c.Flags().StringVar(&bundleDir, "bundle", "", "image bundle in `DIR` to make clusters from (default: what bundle build makes)")
 	c.Flags().StringVar(&verifyMode, "verify", "auto", "auto (when something changed or the last verify did not pass), always, full (with failover) or never")
 	return c
@@ -124,7 +129,6 @@ func (a *app) printUpQuiet(ctx context.Context, m *plan.Mesh, result graph.Resul
 // next are the commands that people want after `up`.
 func (a *app) next() [][2]string {
 	return [][2]string{
-		{a.command("status"), "clusters, gateways, credentials"},
 		{a.command("verify"), "the proof again"},
 		{`eval "$(` + a.command("env") + `)"`, "KUBECONFIG for kubectl and istioctl"},
 		{a.command("down"), "remove it all"},

@@ -26,11 +26,24 @@ func TestWrongCommandLine(t *testing.T) {
 		{"completion bash x", `unknown command "x"`, ""},
 		{"up --nosuch", "unknown flag: --nosuch", "meshfed up --help"},
 		{"up -z", "unknown shorthand flag", "meshfed up --help"},
-		{"up --plan x", "unknown flag: --plan", "meshfed up --help"},
+		{"up --plan x", "`meshfed up --plan` is not built yet", "meshfed up --help"},
+		{"up --plan", "`meshfed up --plan` is not built yet", "meshfed up --help"},
+		{"up --plan=x --replace west", "`meshfed up --plan` is not built yet", "meshfed up --help"},
+		{"up --replace west", "`meshfed up --replace` is not built yet", "meshfed up --help"},
+		{"up --prune-clusters", "`meshfed up --prune-clusters` is not built yet", "meshfed up --help"},
+		{"plan --out x", "`meshfed plan --out` is not built yet", "meshfed plan --help"},
+		{"verify --contexts a,b", "`meshfed verify --contexts` is not built yet", "meshfed verify --help"},
+		{"verify --passive", "`meshfed verify --passive` is not built yet", "meshfed verify --help"},
+		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
+		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},
+		{"verify --watch --regression", "`meshfed verify --regression` is not built yet", "meshfed verify --help"},
+		{"init --from-contexts a,b", "`meshfed init --from-contexts` is not built yet", "meshfed init --help"},
+		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},
 		{"up west", `takes no arguments, got "west"`, "meshfed up --help"},
 		{"validate topology.yaml", `takes no arguments, got "topology.yaml"`, "-f topology.yaml"},
 		{"status -o xml", `unknown output "xml"`, "-o table or -o json"},
-		{"plan -o dot", "`meshfed plan -o dot` is not built yet", "-o table or -o json"},
+		{"plan -o yaml", `unknown output "yaml"`, "-o table, -o json, -o dot or -o commands"},
+		{"status -o dot", `unknown output "dot"`, "-o table or -o json"},
 		{"status --parallel -1", "--parallel is -1", "steps may run at once"},
 		{"status --parallel many", `invalid argument "many"`, "meshfed status --help"},
 		{"status --timeout -1s", "--timeout is -1s", "10m"},
@@ -42,11 +55,11 @@ func TestWrongCommandLine(t *testing.T) {
 		{"verify --suite gateway -f " + example, `suite "gateway" is not built yet`, "there are trust"},
 		{"kubeconfig a b -f " + example, "name one cluster", "meshfed kubeconfig"},
 		{"kubeconfig nosuch -f " + example, `there is no cluster "nosuch"`, "there are west, east"},
-		{"kubeconfig --merge -f " + example, "--merge is not built yet", "meshfed env"},
+		{"kubeconfig --merge -f " + example, "`meshfed kubeconfig --merge` is not built yet", "meshfed env"},
 		{"down --clusters west -f " + example, "down removes the whole mesh", "leave --clusters out"},
-		{"bundle pull", "`meshfed bundle pull` is not built yet", "meshfed bundle build"},
-		{"bundle push", "`meshfed bundle push` is not built yet", "meshfed bundle build"},
-		{"bundle nosuch", `unknown command "bundle nosuch"`, "meshfed bundle build"},
+		{"bundle pull", "topology.yaml: can not be read", "name the file with -f"},
+		{"bundle push", "name the registry to push to", "meshfed bundle push"},
+		{"bundle nosuch", `unknown command "bundle nosuch"`, "meshfed bundle pull, build, push or show"},
 		{"bundle show x", `takes no arguments, got "x"`, "meshfed bundle show --help"},
 		{"plan -f nosuch.yaml", "nosuch.yaml: can not be read", "name the file with -f"},
 		{"plan -f " + h.dir, "is a directory", ""},
@@ -110,7 +123,7 @@ func TestErrorAsJSON(t *testing.T) {
 	}
 	// The format is honoured wherever it stands, also after what could not be parsed.
 	for _, line := range []string{"up --nosuch -o json", "up --nosuch --output json", "up --nosuch --output=json", "up --nosuch -ojson",
-		"-o json nosuch", "init -o json", "help nosuch -o=json"} {
+		"-o json nosuch", "inspect -o json", "help nosuch -o=json"} {
 		asJSON(t, wrong, strings.Fields(line)...)
 	}
 }
@@ -132,6 +145,10 @@ func TestEnvironment(t *testing.T) {
 			call(t, "validate").refused(t, wrong, test.says)
 		})
 	}
+	t.Run("MESHFED_WATCH", func(t *testing.T) {
+		t.Setenv("MESHFED_WATCH", "true")
+		call(t, "verify").hinted(t, wrong, "`meshfed verify --watch` is not built yet")
+	})
 	t.Setenv("MESHFED_OUTPUT", "json")
 	asJSON(t, wrong, "nosuch")
 	asJSON(t, wrong, "validate", "x")

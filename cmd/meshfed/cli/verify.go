@@ -16,18 +16,18 @@ import (
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/plan"
 	"github.com/meshfed/meshfed/internal/state"
+	"github.com/meshfed/meshfed/internal/ui"
 	"github.com/meshfed/meshfed/internal/version"
 	"github.com/meshfed/meshfed/verify"
 )
 
 func (a *app) verify() *cobra.Command {
-	var suites []string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkSuites(suites); err != nil {
+			if err := checkSuites(a.suites); err != nil {
 				return usage(err)
 			}
 			ctx := cmd.Context()
@@ -45,7 +45,7 @@ func (a *app) verify() *cobra.Command {
 				return err
 			}
 			defer closeRun(folder)
-			report, err := a.runVerify(ctx, m, folder, suites, true)
+			report, err := a.runVerify(ctx, m, folder, a.suites, true)
 			if report == nil {
 				return err
 			}
@@ -55,7 +55,8 @@ func (a *app) verify() *cobra.Command {
 			return errors.Join(err, a.printReport(report), quietExit(report.ExitCode()))
 		},
 	}
-	c.Flags().StringSliceVar(&suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
+	a.reportFlag(c)
+	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
 	return c
 }
 
@@ -92,6 +93,7 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 		return nil, result.Err()
 	}
 	report.Tool = version.Get().String()
+	a.report = report
 	if len(suites) == 0 && len(a.clusters) == 0 {
 		// Only a whole report says whether the mesh is proven.
 		if err := m.State.SetLastVerify(report); err != nil {
@@ -107,8 +109,44 @@ func logResult(folder *state.RunFolder, r verify.Result) {
 	_, _ = fmt.Fprintf(folder.Log(), "%s %s %s>%s %s %s %s\n", r.Status, r.ID, r.From, r.To, r.Variant, r.Code, r.Message)
 }
 
-// printReport writes the matrix to stdout.
-func (a *app) printReport(report *verify.Report) error { return report.Matrix(a.Out) }
+// printReport writes the verdict, the matrix and what is not as it should be to stdout.
+func (a *app) printReport(report *verify.Report) error {
+	block := proofBlock(report)
+	block.Title = report.Topology + ": " + report.Counted()
+	return ui.WriteBlock(ui.Detect(a.Out, getenv), block)
+}
+
+// proofBlock is what every command that verifies shows of a report.
+func proofBlock(report *verify.Report) ui.Block {
+	block := ui.Block{Mark: ui.Pass, Matrix: &ui.Matrix{Clusters: report.Clusters, Suites: report.Suites, Cell: func(from, to, suite string) ui.Cell {
+		status, counts := report.Cell(suite, from, to)
+		of := 0
+		for s, n := range counts {
+			if s != verify.Skip {
+				of += n
+			}
+		}
+		return ui.Cell{Mark: ui.Mark(status), Passed: counts[verify.Pass], Of: of}
+	}}}
+	switch report.ExitCode() {
+	case diag.ExitOK:
+	case diag.ExitInconclusive:
+		block.Mark = ui.Inconclusive
+	default:
+		block.Mark = ui.Fail
+	}
+	for _, s := range report.Substitutions {
+		block.Notes = append(block.Notes, "substitution: "+s)
+	}
+	for _, status := range []verify.Status{verify.Fail, verify.Inconclusive, verify.Warn} {
+		for _, c := range report.Checks {
+			if c.Status == status {
+				block.Problems = append(block.Problems, ui.Problem{Mark: ui.Mark(status), Text: c.Line()})
+			}
+		}
+	}
+	return block
+}
 
 // later suites of the contract, refused by name until they are built.
 var laterSuites = []string{"gateway", "dns", "services"}

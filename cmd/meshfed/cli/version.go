@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,10 +29,29 @@ func (a *app) version() *cobra.Command {
 					version.Info
 				}{newHeader("Version", "", nil), info})
 			}
-			_, err := fmt.Fprintf(a.Out, "%s\nIstio charts %s\n", info, info.Istio)
-			return err
+			return printVersion(a.Out, info)
 		},
 	}
+}
+
+// printVersion leaves out what this build does not know.
+func printVersion(w io.Writer, info version.Info) error {
+	charts := "Istio charts " + info.Istio
+	if info.IstioCommit != "" {
+		charts += " (istio.io/istio " + info.IstioCommit + ")"
+	}
+	lines := []string{info.String(), charts, "Go " + strings.TrimPrefix(info.Go, "go") + ", " + info.Platform}
+	var libraries []string
+	for _, l := range [][2]string{{"Kubernetes client", info.Libraries.Kubernetes}, {"kind", info.Libraries.Kind}, {"Helm", info.Libraries.Helm}} {
+		if l[1] != "" {
+			libraries = append(libraries, l[0]+" "+strings.TrimPrefix(l[1], "v"))
+		}
+	}
+	if len(libraries) > 0 {
+		lines = append(lines, strings.Join(libraries, ", "))
+	}
+	_, err := fmt.Fprintln(w, strings.Join(append(lines, "probe "+info.ProbeImage), "\n"))
+	return err
 }
 
 // writeJSON prints one object, indented, with a newline.

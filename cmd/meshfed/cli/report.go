@@ -1,0 +1,160 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/state"
+	"github.com/meshfed/meshfed/internal/version"
+	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
+)
+
+// reportFlag adds --report to a command that verifies. The files are written when the command
+// ends, however it ends: see finishReports.
+func (a *app) reportFlag(c *cobra.Command) {
+	c.Flags().StringArrayVar(&a.reports, "report", nil, "also write the report to `PATH`, by its extension .json, .xml (JUnit) or .md; repeatable")
+}
+
+// reportForms are the extensions that are built and those that are planned.
+func reportForms() (built, planned []string) {
+	return []string{".json", ".xml", ".md"}, []string{".html", ".svg"}
+}
+
+// checkReports refuses what could not be written in the end, before anything is done.
+func (a *app) checkReports() error {
+	built, planned := reportForms()
+	var errs []error
+	for _, path := range a.reports {
+		extension := strings.ToLower(filepath.Ext(path))
+		switch {
+		case slices.Contains(planned, extension):
+			errs = append(errs, diag.Hint(fmt.Errorf("`--report %s` is not built yet: no %s reports", path, extension), "write .json, .xml (JUnit) or .md"))
+		case !slices.Contains(built, extension):
+			errs = append(errs, diag.Hint(fmt.Errorf("--report %s: a report's form follows from its extension, and there is none for %q", path, extension), "write .json, .xml (JUnit) or .md"))
+		default:
+			errs = append(errs, writable(path))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usage(err)
+	}
+	return nil
+}
+
+// writable tries whether a report can be put at path, and leaves nothing there.
+func writable(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return diag.Hint(fmt.Errorf("--report %s: it is a folder", path), "name a file")
+	}
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); err != nil {
+		return diag.Hint(fmt.Errorf("--report %s: there is no folder %s", path, dir), "mkdir -p "+shellWord(dir))
+	}
+	f, err := os.CreateTemp(dir, ".meshfed-report-*")
+	if err != nil {
+		return diag.Hint(fmt.Errorf("--report %s: the folder %s can not be written to: %w", path, dir, errors.Unwrap(err)), "ls -ld "+shellWord(dir))
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// finishReports writes the reports that were asked for after the command ended with err: what
+// was judged, or, when that did not come about, that nothing was, under the names that the
+// checks always have. A command line or file that is wrong gets none. The exit code stays
+// that of err.
+func (a *app) finishReports(err error) error {
+	if len(a.reports) == 0 || !a.begun || a.topology == nil || diag.ExitCode(err) == diag.ExitUsage {
+		return err
+	}
+	report := a.report
+	if report == nil && err == nil {
+		report = a.recorded()
+	}
+	if werr := a.writeReports(report, a.topology, err); werr != nil {
+		return errors.Join(err, werr)
+	}
+	return err
+}
+
+// recorded is the last report of the whole mesh: what an `up` that had nothing to change rests
+// on. It is nil when there is none.
+func (a *app) recorded() *verify.Report {
+	dir, err := state.Open(a.stateDir, a.topology.Metadata.Name)
+	if err != nil {
+		return nil
+	}
+	var last verify.Report
+	if dir.ReadJSON("verify.json", &last) != nil || len(last.Checks) == 0 {
+		return nil
+	}
+	return &last
+}
+
+// writeReports writes one report in every form that was asked for. Without one it writes that
+// nothing was judged, and why: err.
+func (a *app) writeReports(report *verify.Report, t *topology.Topology, err error) error {
+	if report == nil {
+		if err == nil {
+			err = errors.New("nothing was verified")
+		}
+		report = verify.NotRun(t, a.expectedSuites(t), a.clusters, redacted(err))
+		report.Tool = version.Get().String()
+	}
+	var errs []error
+	for _, path := range a.reports {
+		write := func(w io.Writer) error { return writeJSON(w, report) }
+		switch strings.ToLower(filepath.Ext(path)) {
+		case ".xml":
+			write = report.JUnit
+		case ".md":
+			write = report.Markdown
+		}
+		if err := replaceFile(path, write); err != nil {
+			errs = append(errs, fmt.Errorf("writing report %s: %w", path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// expectedSuites are what this command would have verified; nil is what package verify takes
+// for that.
+func (a *app) expectedSuites(t *topology.Topology) []string {
+	if len(a.suites) == 0 && len(t.Spec.Verify.Suites) == 0 && a.failover {
+		return verify.Suites()
+	}
+	return a.suites
+}
+
+// replaceFile writes a file at once: a reader sees the old content or the new.
+func replaceFile(path string, write func(io.Writer) error) error {
+	var text bytes.Buffer
+	if err := write(&text); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".meshfed-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text.Bytes())
+	// It holds no secret, and is there for others: CI systems read reports as another user.
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
