@@ -120,9 +120,8 @@ func (m *Mesh) AskRegistries(ctx context.Context) error {
 	}
 	if m.Topology.Spec.Verify.Probe.Image == "" {
 		if _, err := registry.Check(ctx, []string{probe}, options); err != nil {
-			// Nobody publishes the probe of a program that was not released. A digest is the
-			// released one's, and no other image can have it.
-			if strings.Contains(probe, "@") || !bundle.CanBuildProbe() {
+			// Nobody publishes the probe of a program that was not released.
+			if !bundle.CanBuildProbe() {
 				return fmt.Errorf("looking for the probe's image in its registry: %w", err)
 			}
 			m.BuildProbe = true
@@ -168,21 +167,28 @@ func (l localProbe) Look(ctx context.Context) (graph.Change, error) {
 		return graph.Change{Action: graph.Create, Reason: "the cluster does not exist yet"}, nil
 	}
 	have, err := l.m.Provider.Images(ctx, l.m.Topology.KindName(l.name))
-	if err != nil || slices.Contains(have, l.m.images(l.name).Probe) {
+	if err != nil || slices.Contains(have, l.m.builtProbe(l.name)) {
 		return graph.Change{Action: graph.None}, err
 	}
-	return graph.Change{Action: graph.Create, Reason: "no registry has " + l.m.images(l.name).Probe}, nil
+	return graph.Change{Action: graph.Create, Reason: "no registry has " + l.m.builtProbe(l.name)}, nil
 }
 
 func (l localProbe) Do(ctx context.Context, _ graph.Change) error {
 	graph.State(ctx, "compiling the probe")
-	archive, err := bundle.BuildProbe(ctx, l.m.images(l.name).Probe, l.m.Facts.Arch)
+	archive, err := bundle.BuildProbe(ctx, l.m.builtProbe(l.name), l.m.Facts.Arch)
 	if err != nil {
 		return err
 	}
 	return l.m.Provider.LoadImages(ctx, l.m.Topology.KindName(l.name), func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(archive)), nil
 	})
+}
+
+// builtProbe is what a probe that was compiled here is called: as the published one, without
+// the digest that only that one has.
+func (m *Mesh) builtProbe(name string) string {
+	tagged, _, _ := strings.Cut(m.images(name).Probe, "@")
+	return tagged
 }
 
 // importsImages says whether the bundle's images have to be brought into the nodes: the node

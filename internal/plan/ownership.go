@@ -40,9 +40,11 @@ func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, err
 	switch {
 	case found != nil && found.probe != "":
 		images = *found
-	case o.m.Bundle != nil && !o.m.BuildProbe:
+	case o.m.BuildProbe:
+		images.probe = o.m.builtProbe(c.Cluster)
+	case o.m.Bundle != nil:
 		images.probe = o.m.Bundle.ProbeImage()
-	case o.m.Bundle != nil, o.m.Pull:
+	case o.m.Pull:
 		images.probe = o.m.images(c.Cluster).Probe
 	}
 	substitutions, err := json.Marshal(append([]string{}, images.substitutions...))

@@ -34,9 +34,12 @@ spec:
   clusters:
   - name: west
     locality: {region: us-west}
-    provider: {kind: {nodes: [{role: control-plane}, {role: worker, labels: {disk: fast}}]}}
+    provider: {kind: {kubernetes: 1.36.3, nodes: [{role: control-plane}, {role: worker, labels: {disk: fast}}]}}
     ingress: {}
-  - {name: east, locality: {region: us-east}, ingress: {}}
+  - name: east
+    locality: {region: us-east}
+    provider: {kind: {kubernetes: 1.36.3}}
+    ingress: {}
   verify: {failover: {within: 30s, lostAtMost: 400}}
 `
 
