@@ -77,6 +77,7 @@ type mesh struct {
 	name     string
 	file     string
 	state    string
+	through  []string // a command that runs the program
 	secrets  []string // what must never be printed
 	captured bytes.Buffer
 	// arguments are command lines of processes that ran at the same time as the program.
@@ -126,8 +127,9 @@ func itoa(n int) string { data, _ := json.Marshal(n); return string(data) }
 
 // command prepares an invocation for this topology.
 func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append(args, "-f", m.file, "--state-dir", m.state)
-	cmd := exec.CommandContext(ctx, meshfed, args...)
+	words := append(append(slices.Clone(m.through), meshfed), args...)
+	words = append(words, "-f", m.file, "--state-dir", m.state)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), m.engine.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
@@ -159,7 +161,8 @@ func (m *mesh) finish(cmd *exec.Cmd) result {
 	case err != nil:
 		m.t.Fatalf("%v: %v\n%s", cmd.Args, err, r.stderr)
 	}
-	m.t.Logf("meshfed %s: exit %d in %.1f s", strings.Join(cmd.Args[1:2], " "), r.code, r.took.Seconds())
+	verb := cmd.Args[len(m.through)+1]
+	m.t.Logf("meshfed %s: exit %d in %.1f s", verb, r.code, r.took.Seconds())
 	return r
 }
 
