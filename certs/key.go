@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.step.sm/crypto/keyutil"
@@ -109,4 +110,16 @@ func parseKey(data []byte) (crypto.Signer, error) {
 func samePublic(key crypto.Signer, cert *x509.Certificate) bool {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	return ok && public.Equal(cert.PublicKey)
+}
+
+// AlgorithmOf names the algorithm of a public key as a topology does; empty for one that no
+// topology can ask for.
+func AlgorithmOf(public any) string {
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		return "ECDSA-P" + strconv.Itoa(key.Curve.Params().BitSize)
+	case *rsa.PublicKey:
+		return "RSA-" + strconv.Itoa(key.N.BitLen())
+	}
+	return ""
 }

@@ -15,7 +15,7 @@ have() { command -v "$1" > /dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/sbi
 
 docker_runs() { have docker && timeout 10 docker info > /dev/null 2>&1; }
 
-podman() {
+podman_parts() {
   have podman || missing+=(podman)
   # Only recommended by Debian's podman, and without them it makes no networks and no names.
   for part in netavark aardvark-dns; do
@@ -27,13 +27,13 @@ podman() {
 }
 
 case $purpose in
-  engine) docker_runs || podman ;;
+  engine) docker_runs || podman_parts ;;
   build)
-    docker_runs || podman
+    docker_runs || podman_parts
     have mmdebstrap || missing+=(mmdebstrap)
     ;;
   test)
-    podman
+    podman_parts
     have mmdebstrap || missing+=(mmdebstrap)
     have dockerd || missing+=(docker.io)
     ;;

@@ -78,6 +78,10 @@ func (a CACerts) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 		return graph.Change{}, diag.Op(err, c.Cluster, "looking at cacerts")
 	}
 	change := graph.Change{Action: graph.None}
+	wanted := a.Topology.Spec.Certificates.Intermediate.Algorithm
+	if has := certs.AlgorithmOf(intermediate.PublicKey); wanted != "" && has != wanted {
+		change.Reason = fmt.Sprintf("the intermediate has an %s key and the file says %s: what signs a live mesh is not changed; rotation is not built yet", has, wanted)
+	}
 	if left := intermediate.NotAfter.Sub(a.now()); left < expiresSoon {
 		change.Reason = fmt.Sprintf("the intermediate expires in %d days, on %s", int(left.Hours()/24), intermediate.NotAfter.UTC().Format(time.DateOnly))
 	}

@@ -71,11 +71,12 @@ func (p PullSecret) Do(ctx context.Context, c *kube.Client, _ graph.Change) erro
 	if err != nil || found != nil && !owned(found, p.Mesh) {
 		return err
 	}
-	data, err := p.data(c)
-	if err != nil {
+	// First, so that whoever has to make the secret has where to put it.
+	if err := p.namespace(ctx, c); err != nil {
 		return err
 	}
-	if err := p.namespace(ctx, c); err != nil {
+	data, err := p.data(c)
+	if err != nil {
 		return err
 	}
 	return c.Apply(ctx, &corev1.Secret{

@@ -89,7 +89,7 @@ func TestPullSecretOfTheUserStays(t *testing.T) {
 
 func TestPullSecretWithoutALogin(t *testing.T) {
 	t.Parallel()
-	_, c := newAPIServer(t)
+	s, c := newAPIServer(t)
 	none := errors.New("this host has no login for the registry")
 	p := pullSecret("istio-system", pullPassword)
 	p.Data = func() (map[string][]byte, error) { return nil, none }
@@ -97,6 +97,9 @@ func TestPullSecretWithoutALogin(t *testing.T) {
 	err := p.Do(t.Context(), c, graph.Change{})
 	if !errors.Is(err, none) || !strings.Contains(err.Error(), "west") || !strings.Contains(strings.Join(diag.Hints(err), ""), "create secret docker-registry pull -n istio-system") {
 		t.Errorf("got %v, %q", err, diag.Hints(err))
+	}
+	if s.get("/api/v1/namespaces/istio-system") == nil {
+		t.Error("there is no namespace to make it in")
 	}
 	// On a host without the login, what another host has made is left alone.
 	doIt(t, c, pullSecret("istio-system", pullPassword))

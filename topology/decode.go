@@ -226,8 +226,10 @@ func describe(n *yaml.Node) string {
 	return fmt.Sprintf("the string %q", shorten(n.Value))
 }
 
-// shorten keeps the beginning of a long value.
+// shorten keeps the beginning of a long value, without a password that would be cut in two and
+// then not be known for one.
 func shorten(s string) string {
+	s = hideLogins(s)
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "..."
 	}

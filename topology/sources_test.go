@@ -57,3 +57,12 @@ func TestLoginsStayOut(t *testing.T) {
 		t.Errorf("%s became %s", image, got)
 	}
 }
+
+// TestALongPasswordIsNotCutInTwo: what is left of it would not look like one any more.
+func TestALongPasswordIsNotCutInTwo(t *testing.T) {
+	t.Parallel()
+	password := strings.Repeat("verysecret", 6)
+	if got := shorten("https://mesh:" + password + "@mirror.example"); strings.Contains(got, "secret") {
+		t.Errorf("%q", got)
+	}
+}

@@ -42,14 +42,23 @@ func (m *member) objects() objects {
 }
 
 // login is the secret by which the nodes pull the probe and its sidecar, if they need one.
-func (m *member) login() ([]client.Object, error) {
+func (m *member) login(ctx context.Context) ([]client.Object, error) {
 	name := m.mesh.Topology.Spec.Images.PullSecret
 	if name == "" || m.mesh.Login == nil {
 		return nil, nil
 	}
 	data, err := m.mesh.Login()
 	if err != nil {
-		return nil, fmt.Errorf("logging the probes' nodes in to the mirror: %w", err)
+		// This host need not be the one that has the login: the mesh's own pods have it.
+		var own corev1.Secret
+		err := m.client.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, &own)
+		if kube.Absent(err) || err == nil && own.Type != corev1.SecretTypeDockerConfigJson {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, m.client.Explain(err, "reading secret "+name)
+		}
+		data = own.Data
 	}
 	return []client.Object{&corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
@@ -70,7 +79,7 @@ func (m *member) start(ctx context.Context) error {
 	}
 	var g errgroup.Group
 	g.SetLimit(writers)
-	login, err := m.login()
+	login, err := m.login(ctx)
 	if err != nil {
 		return err
 	}

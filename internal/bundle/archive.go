@@ -12,6 +12,7 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -27,7 +28,7 @@ type named struct {
 
 // Archive writes images of the bundle, under the names asked for, in the format that engines
 // load and nodes import. A name is one of the bundle's, or the same path and tag on another
-// registry: mirror.example/istio/pilot:1 is the bundle's docker.io/istio/pilot:1. It blocks
+// registry: mirror.example/mesh/istio/pilot:1 is the bundle's docker.io/istio/pilot:1. It blocks
 // until w has taken everything.
 func (b *Bundle) Archive(ctx context.Context, w io.Writer, names ...string) error {
 	var list []named
@@ -61,9 +62,10 @@ func (b *Bundle) find(name string) (string, bool) {
 			return i.Name, true
 		}
 	}
-	path := images.Path(untagged(name))
+	// A mirror may have everything below a path of its own.
+	path := "/" + images.Path(untagged(name))
 	for _, i := range b.Images {
-		if images.Path(i.Name) == path {
+		if strings.HasSuffix(path, "/"+images.Path(i.Name)) {
 			return i.Name, true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -35,6 +36,10 @@ type BuildOptions struct {
 // cores, seconds when nothing has changed. It needs root, Go, Python with pip and mmdebstrap, and
 // names what is missing before it starts. An interrupted build goes on where it stopped.
 func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
+	// Before anything else: what follows looks at places that only Linux has.
+	if err := checkPlatform(runtime.GOOS, runtime.GOARCH); err != nil {
+		return nil, err
+	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir()
 	}
@@ -48,6 +53,9 @@ func Build(ctx context.Context, o BuildOptions) (*Bundle, error) {
 	}
 	if o.CacheDir, err = filepath.Abs(o.CacheDir); err != nil {
 		return nil, fmt.Errorf("finding the cache: %w", err)
+	}
+	if err := ours(o.Dir); err != nil {
+		return nil, err
 	}
 	if err := checkTool(tools()[0], lookPath); err != nil {
 		return nil, err

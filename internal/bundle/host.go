@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -46,14 +45,19 @@ func tools() []tool {
 	}
 }
 
+// checkPlatform refuses a host of another kind than the images that are built.
+func checkPlatform(goos, goarch string) error {
+	if goos == "linux" && goarch == "amd64" {
+		return nil
+	}
+	return diag.Hint(fmt.Errorf("a bundle can be built on linux/amd64 only, this is %s/%s", goos, goarch),
+		"`meshfed bundle pull` fetches images for the container engine of this host; or build it on such a host and carry the folder over")
+}
+
 // checkHost names everything at once that keeps this host from building. look is exec.LookPath
 // but in tests.
 func checkHost(ctx context.Context, look func(string) (string, error)) error {
 	var errs []error
-	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		errs = append(errs, diag.Hint(fmt.Errorf("a bundle can be built on linux/amd64 only, this is %s/%s", runtime.GOOS, runtime.GOARCH),
-			"build it on such a host and carry the folder over"))
-	}
 	if os.Geteuid() != 0 {
 		errs = append(errs, diag.Hint(errors.New("building a bundle needs root: it makes Debian file systems and unpacks images"), "run it with sudo -E"))
 	}

@@ -72,3 +72,18 @@ func TestOldCompilerIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignPlatformIsRefused by its name, not by what is missing there.
+func TestForeignPlatformIsRefused(t *testing.T) {
+	t.Parallel()
+	if err := checkPlatform("linux", "amd64"); err != nil {
+		t.Error(err)
+	}
+	for _, platform := range [][2]string{{"darwin", "arm64"}, {"darwin", "amd64"}, {"linux", "arm64"}} {
+		err := checkPlatform(platform[0], platform[1])
+		if err == nil || !containsAll(err.Error(), "linux/amd64 only", platform[0]+"/"+platform[1]) ||
+			!containsAll(strings.Join(diag.Hints(err), "\n"), "meshfed bundle pull") {
+			t.Errorf("%v: %v", platform, err)
+		}
+	}
+}

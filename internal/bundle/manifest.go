@@ -91,24 +91,33 @@ const buildHint = "meshfed bundle pull or meshfed bundle build makes it; --bundl
 // Open reads the bundle in dir and checks that all its files are there with their sizes. It does
 // not read image content. A folder without a bundle gives an error that wraps fs.ErrNotExist.
 func Open(dir string) (*Bundle, error) {
-	b := &Bundle{Dir: dir}
-	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	m, err := readManifest(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, diag.Hint(fmt.Errorf("there is no image bundle in %s: %w", dir, fs.ErrNotExist), buildHint)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the image bundle: %w", err)
+		return nil, diag.Hint(fmt.Errorf("opening the image bundle: %w", err), buildHint)
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&b.Manifest); err != nil {
-		return nil, diag.Hint(fmt.Errorf("reading %s: %w", filepath.Join(dir, manifestFile), err), buildHint)
-	}
-	b.Settings.ImagesInNode = b.Settings.ImagesInNode || older(data, b.Settings)
+	b := &Bundle{Dir: dir, Manifest: m}
 	if err := b.check(); err != nil {
 		return nil, diag.Hint(fmt.Errorf("image bundle %s is damaged: %w", dir, err), "remove the folder; "+buildHint)
 	}
 	return b, nil
+}
+
+// readManifest reads what a bundle says of itself.
+func readManifest(dir string) (m Manifest, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return m, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return m, fmt.Errorf("reading %s: %w", filepath.Join(dir, manifestFile), err)
+	}
+	m.Settings.ImagesInNode = m.Settings.ImagesInNode || older(data, m.Settings)
+	return m, nil
 }
 
 // older says whether the images lie in the node image of a bundle that does not say it: those

@@ -4,25 +4,19 @@
 package bundle
 
 import (
-	"os"
 	"path"
 	"path/filepath"
 	"time"
+
+	"github.com/meshfed/meshfed/internal/charts"
 )
 
 // DefaultDir is where the bundle lies unless told otherwise: $XDG_CACHE_HOME/meshfed/bundle.
-func DefaultDir() string { return filepath.Join(cacheHome(), "meshfed", "bundle") }
+func DefaultDir() string { return filepath.Join(charts.CacheHome(), "meshfed", "bundle") }
 
 // DefaultCacheDir is where what is built is kept: $XDG_CACHE_HOME/meshfed/build. It can be
 // removed; the next build then makes everything again.
-func DefaultCacheDir() string { return filepath.Join(cacheHome(), "meshfed", "build") }
-
-func cacheHome() string {
-	if dir, err := os.UserCacheDir(); err == nil {
-		return dir
-	}
-	return filepath.Join(os.TempDir(), "cache")
-}
+func DefaultCacheDir() string { return filepath.Join(charts.CacheHome(), "meshfed", "build") }
 
 func lastElement(importPath string) string { return path.Base(importPath) }
 

@@ -5,7 +5,9 @@ package bundle
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +48,10 @@ func put(dir string, gather func(tmp string) error) (*Bundle, error) {
 	}
 	if err := gather(tmp); err != nil {
 		return nil, fmt.Errorf("putting the bundle together: %w", err)
+	}
+	// It took a while, in which somebody may have put something there.
+	if err := ours(dir); err != nil {
+		return nil, err
 	}
 	if err := swap(tmp, dir); err != nil {
 		return nil, fmt.Errorf("putting the bundle in place: %w", err)
@@ -142,14 +148,35 @@ func swap(tmp, dir string) error {
 	return removeAll(old)
 }
 
-// ours refuses a folder that holds something else than a bundle: it would be lost.
+// ours refuses whatever is there and is not a bundle and nothing else: it would be lost.
 func ours(dir string) error {
 	found, err := os.ReadDir(dir)
-	if err != nil || len(found) == 0 {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && len(found) == 0:
 		return nil
+	case err != nil:
+		return diag.Hint(fmt.Errorf("looking at what is in the bundle's folder: %w", err), freshHint)
 	}
-	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
-		return nil
+	for _, e := range found {
+		if !bundled(e) {
+			return diag.Hint(fmt.Errorf("%s holds %s, which is no part of an image bundle and would be lost", dir, e.Name()), freshHint)
+		}
 	}
-	return diag.Hint(fmt.Errorf("%s holds files but no image bundle", dir), "name a folder that is empty or does not exist")
+	if m, err := readManifest(dir); err != nil || m.Key == "" {
+		return diag.Hint(fmt.Errorf("%s holds files, and no %s that describes an image bundle", dir, manifestFile), freshHint+", or remove it")
+	}
+	return nil
+}
+
+const freshHint = "name a folder that is empty or does not exist"
+
+// bundled says whether a bundle has such an entry, or one that was being written has.
+func bundled(e fs.DirEntry) bool {
+	switch e.Name() {
+	case manifestFile:
+		return e.Type().IsRegular()
+	case imagesDir, nodeDir, chartsDir:
+		return e.IsDir()
+	}
+	return strings.HasPrefix(e.Name(), unfinished)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -62,6 +63,9 @@ func Pull(ctx context.Context, o PullOptions) (*Bundle, error) {
 	if err := ours(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := o.checkProbe(); err != nil {
+		return nil, err
+	}
 	p := &puller{o: o, options: o.registry(), blobs: o.blobs()}
 	if err := p.find(ctx); err != nil {
 		return nil, fmt.Errorf("pulling an image bundle: %w", err)
@@ -92,7 +96,21 @@ func (o PullOptions) registry() registry.Options {
 	if host, _, plain := o.Topology.MirrorHost(); plain {
 		options.Plain = append([]string{host}, o.Plain...)
 	}
-	return options
+	return options.WithLogins()
+}
+
+// checkProbe refuses a probe of the file's own that is named by its digest: nodes that are
+// brought images have them by their tags, and look for a digest in its registry.
+func (o PullOptions) checkProbe() error {
+	image := o.Topology.Spec.Verify.Probe.Image
+	if bare, _, ok := strings.Cut(image, "@"); ok && !o.NodeOnly {
+		if tag(bare) == "" {
+			bare += ":TAG"
+		}
+		return diag.Hint(fmt.Errorf("pulling an image bundle: spec.verify.probe.image names %s by its digest, by which pods do not find what a bundle brings into nodes", image),
+			"write it with a tag and without the digest: "+bare)
+	}
+	return nil
 }
 
 func (o PullOptions) blobs() blobs {

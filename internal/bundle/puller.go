@@ -131,7 +131,7 @@ func (p *puller) find(ctx context.Context) error {
 	for _, a := range probe {
 		p.track.finished(a, true, 0)
 	}
-	fetcher := charts.Fetcher{Dir: p.o.ChartDir, Keychain: p.o.Keychain}
+	fetcher := charts.Fetcher{Dir: p.o.ChartDir, Keychain: p.options.Keychain}
 	for _, ref := range p.o.charts() {
 		path, err := fetcher.Fetch(ctx, ref)
 		if err != nil {

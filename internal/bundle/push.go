@@ -5,6 +5,7 @@ package bundle
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -44,16 +45,21 @@ type PushOptions struct {
 // differ from what upstream publishes say so in labels, which Pull and registry.Check read. It
 // blocks until all is there.
 func (b *Bundle) Push(ctx context.Context, o PushOptions) error {
+	if err := CheckMirror(o.Mirror); err != nil {
+		return err
+	}
 	t := &topology.Topology{}
 	t.Spec.Images.Mirror = o.Mirror
-	host, _, plain := t.MirrorHost()
+	host, path, plain := t.MirrorHost()
 	mirror := images.Mirror(t)
-	if host == "" {
-		return diag.Hint(errors.New("pushing an image bundle: no registry is named"), "meshfed bundle push --mirror registry.example/path")
-	}
-	options := registry.Options{Keychain: o.Keychain}
+	options := registry.Options{Keychain: o.Keychain}.WithLogins()
 	if plain || o.Plain {
 		options.Plain = []string{host}
+	}
+	// Once, and before it is said that something is being pushed.
+	if _, err := options.Credentials(ctx, host, path); err != nil {
+		text, hint := options.Say(host, err)
+		return diag.Hint(fmt.Errorf("pushing an image bundle to %s: %w", host, &registry.Error{Text: text, Err: err}), hint)
 	}
 	items := b.pushItems()
 	track := newTracker(items, o.Observe)
@@ -68,6 +74,31 @@ func (b *Bundle) Push(ctx context.Context, o PushOptions) error {
 		track.finished(items[n], there, time.Since(began))
 	}
 	return b.pushCharts(ctx, host, mirror, options)
+}
+
+// CheckMirror says what is wrong with a registry to push to. The rules are those of
+// spec.images.mirror, for which it is meant, and so are the words: no password is in them.
+func CheckMirror(mirror string) error {
+	const example = "name a registry and a path on it: `meshfed bundle push registry.example.com/mesh`"
+	if strings.Trim(mirror, "/") == "" {
+		return diag.Hint(errors.New("pushing an image bundle: no registry is named"), example)
+	}
+	// A login before an @ is shown nowhere, not even the beginning of a long one.
+	if at := strings.LastIndex(mirror, "@"); at >= 0 {
+		mirror = "***" + mirror[at:]
+	}
+	quoted, err := json.Marshal(mirror)
+	if err != nil {
+		return fmt.Errorf("reading the registry's name: %w", err)
+	}
+	file := append(topology.Starter("mesh", ""), "  images: {mirror: "+string(quoted)+"}\n"...)
+	_, err = topology.Parse("", file)
+	var problems topology.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	p := problems[0]
+	return diag.Hint(fmt.Errorf("pushing an image bundle: the registry %s", p.Message), p.Fix)
 }
 
 func (b *Bundle) pushItems() []artefact {
@@ -199,10 +230,10 @@ func (b *Bundle) pushCharts(ctx context.Context, host, mirror string, options re
 		if err != nil {
 			return fmt.Errorf("pushing chart %s: %w", c.Name, err)
 		}
-		client, err := charts.Client(ctx, host, options.Keychain, options)
+		to := strings.TrimPrefix(charts.OnMirror(mirror), "oci://") + "/" + c.Name
+		client, err := charts.Client(ctx, host, strings.TrimPrefix(to, host+"/"), options)
 		if err == nil {
-			to := strings.TrimPrefix(charts.OnMirror(mirror), "oci://") + "/" + c.Name + ":" + c.Version
-			_, err = client.Push(data, to, helmregistry.PushOptCreationTime(epoch().Format(time.RFC3339)))
+			_, err = client.Push(data, to+":"+c.Version, helmregistry.PushOptCreationTime(epoch().Format(time.RFC3339)))
 		}
 		if err != nil {
 			text, hint := options.Say(host, err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/images"
+	"github.com/meshfed/meshfed/internal/registry"
 	"github.com/meshfed/meshfed/test/registryhost"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -249,7 +250,7 @@ func TestArchiveUnderTheNamesOfAMirror(t *testing.T) {
 	if err == nil || len(diag.Hints(err)) == 0 {
 		t.Errorf("an image that is not there: %v", err)
 	}
-	if !b.Has("mirror.example/istio/pilot:1.31.0") || b.Has("mirror.example/istio/pilot:1.30.0") {
+	if !b.Has("mirror.example/istio/pilot:1.31.0") || !b.Has("mirror.example/a/path/istio/pilot:1.31.0") || b.Has("mirror.example/istio/pilot:1.30.0") {
 		t.Error("Has is wrong")
 	}
 }
@@ -472,6 +473,9 @@ func TestOlderBundlesHaveImagesInTheNode(t *testing.T) {
 
 func TestVersionsAreThoseOfThePublishedNames(t *testing.T) {
 	t.Parallel()
+	if got := (&Bundle{}).PushedName("m.example", NodeRepository+":"+KubernetesVersion+"-0123456789ab"); got != "m.example/"+registry.BuiltNode {
+		t.Errorf("the node image is pushed as %s, hints say %s", got, registry.BuiltNode)
+	}
 	if "v"+MetalLBVersion != images.MetalLB {
 		t.Errorf("the bundle has MetalLB %s, published names say %s", MetalLBVersion, images.MetalLB)
 	}

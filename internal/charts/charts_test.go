@@ -74,7 +74,7 @@ func start(t *testing.T, o registryhost.Options) *registryhost.Host {
 func publish(t *testing.T, h *registryhost.Host, keys authn.Keychain, name, version, index string) {
 	t.Helper()
 	data := packed(t, name, version)
-	c, err := Client(t.Context(), h.Addr, keys, registry.Options{})
+	c, err := Client(t.Context(), h.Addr, "charts", registry.Options{Keychain: keys})
 	if err == nil {
 		_, err = c.Push(data, h.Addr+"/charts/"+name+":"+version, helmregistry.PushOptStrictMode(true))
 	}
@@ -145,6 +145,44 @@ func TestFetchWithALogin(t *testing.T) {
 	_, err := Fetcher{Dir: t.TempDir(), Keychain: login{"ann", "pass-of-bob"}}.Fetch(t.Context(), ref)
 	if err == nil || !strings.Contains(err.Error(), "it wants a login that may read this") || strings.Contains(err.Error(), "pass-of") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// inPart has a login for one part of a registry.
+type inPart struct{ part string }
+
+func (l inPart) Resolve(target authn.Resource) (authn.Authenticator, error) {
+	if !strings.HasPrefix(target.String(), l.part) {
+		return authn.Anonymous, nil
+	}
+	return login{"ann", "pass-of-ann"}.Resolve(target)
+}
+
+// stuck is a keychain whose helper waits for somebody who never comes.
+type stuck struct{ over <-chan struct{} }
+
+func (s stuck) Resolve(authn.Resource) (authn.Authenticator, error) {
+	<-s.over
+	return authn.Anonymous, nil
+}
+
+func TestLoginsOfCharts(t *testing.T) {
+	t.Parallel()
+	h := start(t, registryhost.Options{Auth: "ann:pass-of-ann"})
+	publish(t, h, login{"ann", "pass-of-ann"}, "metallb", "0.15.2", "")
+	ref := Ref{Repository: "oci://" + h.Addr + "/charts", Name: "metallb", Version: "0.15.2"}
+	if _, err := (Fetcher{Dir: t.TempDir(), Keychain: inPart{h.Addr + "/charts"}}).Fetch(t.Context(), ref); err != nil {
+		t.Errorf("a login for a part: %v", err)
+	}
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	_, err := Client(t.Context(), h.Addr, "charts", registry.Options{Keychain: stuck{over}, Answer: 50 * time.Millisecond})
+	if err == nil || !strings.Contains(ref.explain(err).Error(), "does not answer within 50ms") {
+		t.Errorf("a helper that waits: %v", err)
+	}
+	_, err = Fetcher{Dir: t.TempDir(), Keychain: stuck{over}, Within: 50 * time.Millisecond}.Fetch(t.Context(), ref)
+	if err == nil || !strings.Contains(err.Error(), "no answer within 50ms") {
+		t.Errorf("a fetch with a helper that waits: %v", err)
 	}
 }
 

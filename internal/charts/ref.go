@@ -6,6 +6,7 @@ package charts
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/images"
@@ -79,12 +80,25 @@ func release(t *topology.Topology) string {
 }
 
 // DefaultDir is where charts are kept that were fetched: $XDG_CACHE_HOME/meshfed/charts.
-func DefaultDir() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = filepath.Join(os.TempDir(), "cache")
+func DefaultDir() string { return filepath.Join(CacheHome(), "meshfed", "charts") }
+
+// CacheHome is the folder of this user below which charts, bundles and what they are made from
+// are kept: $XDG_CACHE_HOME wherever that is an absolute path, else the system's own.
+func CacheHome() string { return cacheHome(runtime.GOOS, os.Getenv) }
+
+// cacheHome is not os.UserCacheDir, which does not know the variable on macOS, and elsewhere
+// fails where the XDG specification has a relative path ignored.
+func cacheHome(goos string, getenv func(string) string) string {
+	home := getenv("HOME")
+	switch dir := getenv("XDG_CACHE_HOME"); {
+	case filepath.IsAbs(dir):
+		return dir
+	case !filepath.IsAbs(home):
+		return filepath.Join(os.TempDir(), "cache")
+	case goos == "darwin":
+		return filepath.Join(home, "Library", "Caches")
 	}
-	return filepath.Join(dir, "meshfed", "charts")
+	return filepath.Join(home, ".cache")
 }
 
 // oci says whether the repository is an image registry.
@@ -103,6 +117,11 @@ func (r Ref) host() string {
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	return host
+}
+
+// path of the chart on its host, without its version.
+func (r Ref) path() string {
+	return strings.TrimSuffix(strings.TrimPrefix(r.image(), r.host()+"/"), ":"+r.Version)
 }
 
 // options are how its registry is spoken to.

@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	helmregistry "helm.sh/helm/v4/pkg/registry"
 	repo "helm.sh/helm/v4/pkg/repo/v1"
 
@@ -38,22 +36,12 @@ func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r.WithContext(b.ctx))
 }
 
-// Client is Helm's registry client for one host: bounded by ctx, with this host's logins.
-func Client(ctx context.Context, host string, keys authn.Keychain, o registry.Options) (*helmregistry.Client, error) {
-	reg, err := name.NewRegistry(host)
+// Client is Helm's registry client for a path of one host: bounded by ctx, with this host's
+// logins. It blocks for 10 s at most while it looks for one.
+func Client(ctx context.Context, host, path string, o registry.Options) (*helmregistry.Client, error) {
+	login, err := o.Credentials(ctx, host, path)
 	if err != nil {
 		return nil, err
-	}
-	if keys == nil {
-		keys = registry.Keychain()
-	}
-	found, err := keys.Resolve(reg)
-	if err != nil {
-		return nil, err
-	}
-	login, err := found.Authorization()
-	if err != nil {
-		return nil, errors.New("the credential helper failed")
 	}
 	opts := []helmregistry.ClientOption{
 		helmregistry.ClientOptHTTPClient(&http.Client{Transport: bound{ctx, o.Transport()}}),
@@ -72,7 +60,9 @@ func Client(ctx context.Context, host string, keys authn.Keychain, o registry.Op
 
 // fromRegistry pulls with Helm's client, which checks digests.
 func (f Fetcher) fromRegistry(ctx context.Context, ref Ref) ([]byte, error) {
-	c, err := Client(ctx, ref.host(), f.Keychain, ref.options())
+	o := ref.options()
+	o.Keychain = f.Keychain
+	c, err := Client(ctx, ref.host(), ref.path(), o)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func TestContainersOfDocker(t *testing.T) {
 	}, {
 		ID: "2ea988bf75d5419f36bb50f59bcf4d8f717d4c788f87f1cfc3853be2e6410b8f", Name: "lab-dead",
 		Labels: map[string]string{"a": "b"}, Image: "localhost/kindnode:v1.36.3", State: "exited",
-		Started: time.Date(2026, 11, 22, 10, 34, 26, 289751516, time.UTC),
+		Started:  time.Date(2026, 11, 22, 10, 34, 26, 289751516, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": {}}, Ports: map[int]int{},
 	}}
 	if diff := cmp.Diff(want, got, addresses); diff != "" {

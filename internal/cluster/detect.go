@@ -58,7 +58,7 @@ func Detect(ctx context.Context, prefer string) (Facts, error) {
 
 // withoutHost forgets what is true of this process's kernel and not of the engine's.
 func (f Facts) withoutHost() Facts {
-	return Facts{Engine: f.Engine, Why: f.Why, EngineVersion: f.EngineVersion, StorageRoot: f.StorageRoot, Arch: f.Arch,
+	return Facts{Engine: f.Engine, Why: f.Why, EngineVersion: f.EngineVersion, EngineID: f.EngineID, StorageRoot: f.StorageRoot, Arch: f.Arch,
 		Remote: true, Root: f.Root, CgroupV1: f.CgroupV1, Runtime: f.Runtime, MaxOpenFiles: defaultLimit, MaxProcesses: defaultLimit}
 }
 
@@ -88,6 +88,7 @@ func (f *Facts) readPodman(ctx context.Context, e Engine) error {
 		return fmt.Errorf("reading what %s says of itself: %w", e.Name(), err)
 	}
 	f.EngineVersion, f.StorageRoot, f.Arch = info.Version.Version, info.Store.GraphRoot, goArch(info.Host.Arch)
+	f.EngineID = info.Store.GraphRoot
 	if info.Host.ServiceIsRemote || runtime.GOOS != "linux" {
 		// Podman has to be root where it runs, which is not here.
 		f.Remote, f.Root, f.CgroupV1 = true, !info.Host.Security.Rootless, info.Host.CgroupVersion == "v1"
@@ -101,11 +102,11 @@ func (f *Facts) readPodman(ctx context.Context, e Engine) error {
 
 // dockerInfo is what matters of docker info.
 type dockerInfo struct {
-	ServerVersion, Name, OperatingSystem, OSType, Architecture string
-	KernelVersion, CgroupVersion, DockerRootDir                string
-	DefaultRuntime                                             string
-	SecurityOptions, ServerErrors                              []string
-	ClientInfo                                                 struct{ Context string }
+	ID, ServerVersion, Name, OperatingSystem, OSType, Architecture string
+	KernelVersion, CgroupVersion, DockerRootDir                    string
+	DefaultRuntime                                                 string
+	SecurityOptions, ServerErrors                                  []string
+	ClientInfo                                                     struct{ Context string }
 
 	// endpoint is the daemon's address as the current context has it; empty when not known.
 	endpoint string
@@ -132,6 +133,7 @@ func thisMachine() machine {
 
 // readDocker reads what the daemon said of itself, and refuses one that can not be used.
 func (f *Facts) readDocker(info dockerInfo, here machine) error {
+	f.EngineID = info.ID
 	f.EngineVersion, f.StorageRoot, f.Arch, f.Runtime = info.ServerVersion, info.DockerRootDir, goArch(info.Architecture), info.DefaultRuntime
 	version, ok := releaseNumber(info.ServerVersion)
 	switch {

@@ -27,6 +27,9 @@ type Facts struct {
 	Why string
 	// EngineVersion is its version, for example 4.3.1.
 	EngineVersion string
+	// EngineID tells one engine from another one of the same name: Docker's daemon id, or the
+	// folder in which podman keeps its store. Empty when the engine does not say.
+	EngineID string
 	// StorageRoot is the folder in which the engine keeps images, containers and volumes.
 	StorageRoot string
 	// FreeDisk are the bytes that are free there; DiskUnknown says that nobody can tell.

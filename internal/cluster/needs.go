@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/diag"
 )
@@ -28,18 +30,55 @@ func gib(bytes uint64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1
 // PortsFree tries to listen on each port of the host's loopback interface and names every one
 // that is in use. Ports of clusters that already run are in use too: ask only for new ones.
 func PortsFree(ports []int) error {
+	return loopback{
+		os:     runtime.GOOS,
+		listen: func(address string) (net.Listener, error) { return net.Listen("tcp4", address) },
+		dial:   func(address string) (net.Conn, error) { return net.DialTimeout("tcp4", address, time.Second) },
+	}.free(ports)
+}
+
+// loopback is what can be done with the ports of a host; its fields differ in tests.
+type loopback struct {
+	os     string
+	listen func(address string) (net.Listener, error)
+	dial   func(address string) (net.Conn, error)
+}
+
+func (b loopback) free(ports []int) error {
+	who := "ss -ltnp 'sport = :%d'"
+	if b.os != "linux" {
+		who = "lsof -nP -iTCP:%d -sTCP:LISTEN"
+	}
 	var errs []error
 	for _, port := range ports {
-		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		used, err := b.used(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		switch {
-		case err == nil:
-			errs = append(errs, l.Close())
-		case errors.Is(err, syscall.EADDRINUSE):
-			errs = append(errs, diag.Hint(fmt.Errorf("port %d of this host is in use", port),
-				fmt.Sprintf("ss -ltnp 'sport = :%d' shows by whom; choose another port in the topology or stop it", port)))
-		default:
+		case err != nil:
 			errs = append(errs, fmt.Errorf("trying port %d of this host: %w", port, err))
+		case used:
+			errs = append(errs, diag.Hint(fmt.Errorf("port %d of this host is in use", port),
+				fmt.Sprintf(who+" shows by whom; choose another port in the topology or stop it", port)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (b loopback) used(address string) (bool, error) {
+	l, err := b.listen(address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return true, nil
+	}
+	if err == nil {
+		err = l.Close()
+	}
+	if err != nil || b.os == "linux" {
+		return false, err
+	}
+	// Where the kernel is one of the BSD family, as on macOS, one address can be listened on
+	// although somebody listens on all.
+	c, err := b.dial(address)
+	if err != nil {
+		return false, nil
+	}
+	return true, c.Close()
 }

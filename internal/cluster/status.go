@@ -23,8 +23,8 @@ const (
 	Stopped State = "stopped"
 	// Paused: somebody has frozen its containers. Ensure lets them run on.
 	Paused State = "paused"
-	// Impaired: whole and its API answers, but its nodes do not reach each other's pods, as
-	// after a restart. Ensure mends it in place.
+	// Impaired: whole and its API answers, but its nodes do not reach each other, or something
+	// else answers at the address of one, as after a restart. Ensure mends it in place.
 	Impaired State = "impaired"
 	// Different: whole and running, but made from another spec. Ensure refuses it.
 	Different State = "different"

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,13 @@ func (m *Mesh) cluster(name string, needs ...string) graph.Step {
 }
 
 func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, error) {
-	status, err := m.Provider.Look(ctx, m.kindSpec(name))
+	spec := m.kindSpec(name)
+	var err error
+	// Where they are is only asked of a network that exists; making the cluster asks again.
+	if spec.Registries, err = m.registries(ctx); err != nil && !errors.Is(err, cluster.ErrNoNetwork) {
+		return graph.Change{}, err
+	}
+	status, err := m.Provider.Look(ctx, spec)
 	if err != nil {
 		return graph.Change{}, err
 	}
@@ -78,11 +85,18 @@ func (m *Mesh) kindSpec(name string) cluster.Spec {
 
 func (m *Mesh) makeCluster(ctx context.Context, name string) error {
 	spec := m.kindSpec(name)
-	if spec.Image == "" {
+	found, err := m.Provider.Look(ctx, spec)
+	if err != nil {
+		return err
+	}
+	// A cluster that is only started again keeps the image that it was made from.
+	if spec.Image == "" && (found.State == cluster.Absent || found.State == cluster.HalfMade) {
 		return diag.Hint(errNothingToMakeFrom, "`meshfed bundle build` makes a bundle from source, `meshfed bundle pull` fetches one")
 	}
-	var err error
-	if spec.Registries, err = m.registries(ctx); err != nil {
+	if spec.Registries, err = m.registries(ctx); err == nil {
+		err = m.reachable(ctx, spec.Registries)
+	}
+	if err != nil {
 		return err
 	}
 	m.forget(name)

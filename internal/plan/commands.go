@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -84,14 +85,18 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "cluster":
 		return h.makeCluster(h.t.Cluster(from))
 	case "images":
-		return "From a bundle: its images into the nodes, as `kind load image-archive` does.", ""
+		return h.bundleImages(from)
+	case "probe-image":
+		return h.probeImage(from)
 	case "owner":
 		return h.owner(from)
+	case "pull-secret":
+		return h.pullSecret(from)
 	case "loadbalancer":
 		return h.metalLB(h.t.Cluster(from))
 	case "namespace":
 		return "The label says in which network the cluster's pods are. Without it istiod takes every endpoint for one that can be reached from everywhere.", lines(
-			h.kubectl(from, "create", "namespace", topology.SystemNamespace),
+			h.namespace(from, topology.SystemNamespace),
 			h.kubectl(from, "label", "namespace", topology.SystemNamespace, topology.LabelNetwork+"="+h.t.Cluster(from).Network))
 	case "prune":
 		return "Remote secrets of clusters that the file no longer has would be deleted here: kubectl delete secret " + topology.RemoteSecretName("NAME"), ""
@@ -206,16 +211,12 @@ const (
 	ownerRecord = `"--from-literal=owner=$OWNER"`
 )
 
-// word quotes what a shell would take apart.
+// word quotes what a shell would take apart, but for the words that it shall fill in.
 func word(w string) string {
 	if w == engineWord || w == ownerLabel || w == ownerRecord {
 		return w
 	}
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,@%+"
-	if w != "" && strings.Trim(w, plain) == "" {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	return run.ShellWord(w)
 }
 
 // here is a command that reads text from the script itself.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
-	"github.com/meshfed/meshfed/internal/images"
+	"github.com/meshfed/meshfed/internal/charts"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -37,10 +37,10 @@ func (h *byHand) metalLB(c *topology.Cluster) (note, shell string) {
 		"metadata": map[string]any{"name": "meshfed", "namespace": topology.MetalLBNamespace}, "spec": map[string]any{"ipAddressPools": []string{"meshfed"}}}
 	return "Addresses of the container network for Services of type LoadBalancer. kubeadm keeps control-plane nodes out of load balancing, which would leave none on a cluster of one node. " +
 			"up turns MetalLB's webhooks off and checks the pool itself.", lines(
-			h.kubectl(c.Name, "create", "namespace", topology.MetalLBNamespace),
+			h.namespace(c.Name, topology.MetalLBNamespace),
 			h.kubectl(c.Name, "label", "namespace", topology.MetalLBNamespace, "pod-security.kubernetes.io/enforce=privileged"),
 			h.kubectl(c.Name, "label", "nodes", "--all", "node.kubernetes.io/exclude-from-external-load-balancers-"),
-			h.helm(c.Name, topology.MetalLBNamespace, "metallb", []string{"metallb", "--repo", images.ChartRepository, "--version", strings.TrimPrefix(images.MetalLB, "v")}, values),
+			h.helm(c.Name, topology.MetalLBNamespace, "metallb", chartWords(charts.MetalLB(h.t)), values),
 			h.apply(c.Name, pool, announce))
 }
 
@@ -76,16 +76,27 @@ func (h *byHand) chart(step string, c *topology.Cluster) (note, shell string) {
 
 // istioChart names a chart for helm, wherever the file says it comes from.
 func (h *byHand) istioChart(name string) []string {
-	charts := h.t.Spec.Istio.Charts
-	switch {
-	case charts.Directory != "":
-		return []string{path.Join(charts.Directory, name)}
-	case strings.HasPrefix(charts.Repository, "oci://"):
-		return []string{charts.Repository + "/" + name, "--version", istioVersion(h.t)}
-	case charts.Repository != "":
-		return []string{name, "--repo", charts.Repository, "--version", istioVersion(h.t)}
+	if dir := h.t.Spec.Istio.Charts.Directory; dir != "" {
+		return []string{path.Join(dir, name)}
 	}
-	return []string{name, "--repo", istioCharts, "--version", istioVersion(h.t)}
+	for _, ref := range charts.Istio(h.t) {
+		if ref.Name == name {
+			return chartWords(ref)
+		}
+	}
+	return chartWords(charts.Ref{Repository: istioCharts, Name: name, Version: istioVersion(h.t)})
+}
+
+// chartWords names a chart of a repository for helm.
+func chartWords(ref charts.Ref) []string {
+	if !strings.HasPrefix(ref.Repository, "oci://") {
+		return []string{ref.Name, "--repo", ref.Repository, "--version", ref.Version}
+	}
+	words := []string{strings.TrimSuffix(ref.Repository, "/") + "/" + ref.Name, "--version", ref.Version}
+	if ref.Plain {
+		words = append(words, "--plain-http")
+	}
+	return words
 }
 
 // helm installs a chart with values.

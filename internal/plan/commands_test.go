@@ -16,6 +16,7 @@ import (
 	"helm.sh/helm/v4/pkg/strvals"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
@@ -47,41 +48,135 @@ func compare(t *testing.T, golden, got string) {
 	}
 }
 
-// TestCommands keeps the script of the example as a file to read. It needs neither engine nor
-// state: the mesh has none.
+// TestCommands keeps the scripts of examples as files to read. They need neither engine nor
+// state: the meshes have none.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
-	m.Engine, m.Provider = nil, nil
-	script := Script(m, Commands(m, Up(m)))
-	compare(t, "two-clusters.commands", script)
-	if clean := run.Redact(script); clean != script {
-		t.Errorf("redaction finds something in it:\n%s", cmp.Diff(script, clean))
+	for _, example := range []string{"two-clusters", "docker-registry"} {
+		t.Run(example, func(t *testing.T) {
+			t.Parallel()
+			m := newMesh(t, "../../examples/"+example+"/topology.yaml")
+			m.Engine, m.Provider = nil, nil
+			script := Script(m, Commands(m, Up(m)))
+			compare(t, example+".commands", script)
+			if clean := run.Redact(script); clean != script {
+				t.Errorf("redaction finds something in it:\n%s", cmp.Diff(script, clean))
+			}
+		})
 	}
+	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
 	compare(t, "two-clusters.dot", Dot(m.Topology.Metadata.Name, Up(m)))
 }
 
 // TestEveryStepHasACommand: a step that is new in Up is told in the script too.
 func TestEveryStepHasACommand(t *testing.T) {
 	t.Parallel()
-	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
-	steps := Up(m)
-	commands := Commands(m, steps)
-	done := map[string]bool{}
-	for _, c := range commands {
-		for _, need := range c.Needs {
-			if !done[need] {
-				t.Errorf("%s comes before %s, which it needs", c.Step, need)
+	for name, m := range map[string]*Mesh{
+		"published images": newMesh(t, "../../examples/two-clusters/topology.yaml"),
+		"a mirror":         newMesh(t, "../../examples/docker-registry/topology.yaml"),
+		"a bundle":         withBundle(newMesh(t, "../../examples/docker-registry/topology.yaml")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			steps := Up(m)
+			commands := Commands(m, steps)
+			done := map[string]bool{}
+			for _, c := range commands {
+				for _, need := range c.Needs {
+					if !done[need] {
+						t.Errorf("%s comes before %s, which it needs", c.Step, need)
+					}
+				}
+				done[c.Step] = true
+				if len(commands) != len(steps) || c.Shell == "" && (c.Note == "" || strings.Contains(c.Note, "there is no command")) {
+					t.Errorf("%s: nothing is said of it: %+v", c.Step, c)
+				}
 			}
-		}
-		done[c.Step] = true
-		if len(commands) != len(steps) || c.Shell == "" && (c.Note == "" || strings.Contains(c.Note, "there is no command")) {
-			t.Errorf("%s: nothing is said of it: %+v", c.Step, c)
+			odd := Commands(m, []graph.Step{{ID: "nosuch@west"}, {ID: "nosuch"}})
+			if odd[0].Note == "" || odd[1].Note == "" {
+				t.Errorf("unknown steps: %+v", odd)
+			}
+		})
+	}
+}
+
+// withBundle has every step that there can be for images: those of a bundle whose node image has
+// none of them, and a probe that was compiled here.
+func withBundle(m *Mesh) *Mesh {
+	m.Bundle, m.BuildProbe = &bundle.Bundle{}, true
+	return m
+}
+
+// TestImagesByHand: a bundle's images come into the nodes under the names that the file's mirror
+// gives them, and a login is read by whoever runs the script.
+func TestImagesByHand(t *testing.T) {
+	t.Parallel()
+	m := withBundle(newMesh(t, "../../examples/docker-registry/topology.yaml"))
+	script := Script(m, Commands(m, Up(m)))
+	for want, times := range map[string]int{
+		"kind load image-archive bundle.tar --name usmesh-west\n":                                        1,
+		"kind load image-archive probe.tar --name usmesh-east\n":                                         1,
+		"images tag --force docker.io/istio/pilot:1.31.0 registry.example.com/mirror/istio/pilot:1.31.0": 2,
+		"go install ": 1, `tar -C "$BUNDLE/images"`: 1, "> login.json": 1, "${REGISTRY_PASSWORD:?": 1,
+		"create secret docker-registry regcred --namespace istio-system":      2,
+		"create secret docker-registry regcred --namespace metallb-system":    2,
+		"create namespace istio-system":                                       2,
+		"create namespace metallb-system":                                     2,
+		"metallb oci://registry.example.com/mirror/charts/metallb --version ": 2,
+	} {
+		if found := strings.Count(strings.ReplaceAll(script, "\\\n  ", ""), want); found != times {
+			t.Errorf("%q is there %d times, want %d", want, found, times)
 		}
 	}
-	odd := Commands(m, []graph.Step{{ID: "nosuch@west"}, {ID: "nosuch"}})
-	if odd[0].Note == "" || odd[1].Note == "" {
-		t.Errorf("unknown steps: %+v", odd)
+	made := strings.Index(script, "create namespace istio-system")
+	if secret := strings.Index(script, "create secret docker-registry"); made < 0 || secret < made {
+		t.Errorf("the login is put into a namespace that is not there yet:\n%s", script)
+	}
+	for _, plain := range []string{"registry.example.com:5000/mirror", "http://registry.example.com:5000/mirror"} {
+		m.Topology.Spec.Images.Mirror = plain
+		script := Script(m, Commands(m, Up(m)))
+		if !strings.Contains(script, "metallb oci://registry.example.com:5000/mirror/charts/metallb") ||
+			strings.Contains(script, "--plain-http") != strings.HasPrefix(plain, "http:") {
+			t.Errorf("%s: helm is told something else:\n%s", plain, script)
+		}
+	}
+	if own := Script(parsed(t, unusual), Commands(parsed(t, unusual), Up(parsed(t, unusual)))); strings.Contains(own, "REGISTRY_") {
+		t.Error("a login is wanted where the file names none")
+	}
+}
+
+// TestTheLoginIsDockers: what the script makes of the environment is what docker login keeps.
+func TestTheLoginIsDockers(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip("bash is not installed")
+	}
+	for mirror, key := range map[string]string{"registry.example.com/mirror": "registry.example.com", "": "https://index.docker.io/v1/"} {
+		m := newMesh(t, "../../examples/docker-registry/topology.yaml")
+		m.Topology.Spec.Images.Mirror = mirror
+		shell := Commands(m, []graph.Step{{ID: "pull-secret@west"}})[0].Shell
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", "set -euo pipefail\nkubectl() { :; }\n"+shell)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "REGISTRY_USER=me", "REGISTRY_PASSWORD=it's $ecret %s and rather a long one so that base64 would break the line it is on")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		data, err := os.ReadFile(filepath.Join(cmd.Dir, "login.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var login struct {
+			Auths map[string]struct{ Auth []byte }
+		}
+		if err := json.Unmarshal(data, &login); err != nil || !strings.HasPrefix(string(login.Auths[key].Auth), "me:it's $ecret %s") {
+			t.Errorf("%v: %s", err, data)
+		}
+		cmd = exec.CommandContext(t.Context(), "bash", "-c", "set -euo pipefail\nkubectl() { :; }\n"+shell)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "REGISTRY_USER=me", "REGISTRY_PASSWORD=")
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "REGISTRY_PASSWORD") {
+			t.Errorf("without a password: %v, %s", err, out)
+		}
 	}
 }
 
@@ -92,7 +187,7 @@ func TestScriptsAreShell(t *testing.T) {
 	if err != nil {
 		t.Skip("bash is not installed")
 	}
-	meshes := map[string]*Mesh{"unusual": parsed(t, unusual)}
+	meshes := map[string]*Mesh{"unusual": parsed(t, unusual), "a bundle": withBundle(newMesh(t, "../../examples/docker-registry/topology.yaml"))}
 	for _, file := range examples(t) {
 		meshes[file] = newMesh(t, file)
 	}

@@ -80,7 +80,7 @@ func (m *Mesh) Preflight(ctx context.Context) error {
 		return nil
 	}
 	needed, err := m.needsNodeImage(ctx)
-	if err != nil || !needed {
+	if err != nil || !needed && m.imagesRecorded(ctx) {
 		return err
 	}
 	return m.AskRegistries(ctx)

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,11 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/charts"
@@ -77,9 +81,13 @@ func (m *Mesh) CheckBundle() error {
 		}
 		m.BuildProbe = true
 	}
-	if arch, err := m.Bundle.Architecture(); err != nil || m.Facts.Arch != "" && arch != m.Facts.Arch {
-		return errors.Join(err, diag.Hint(fmt.Errorf("the image bundle %s is for %s, and %s runs %s", m.Bundle.Dir, arch, m.Engine.Name(), m.Facts.Arch),
-			"fetch images for this engine: `meshfed bundle pull`"))
+	arch, err := m.Bundle.Architecture()
+	if err != nil {
+		return err
+	}
+	if m.Facts.Arch != "" && arch != m.Facts.Arch {
+		return diag.Hint(fmt.Errorf("the image bundle %s is for %s, and %s runs %s", m.Bundle.Dir, arch, m.Engine.Name(), m.Facts.Arch),
+			"fetch images for this engine: `meshfed bundle pull`")
 	}
 	for _, name := range m.Selected() {
 		want := m.images(name)
@@ -110,7 +118,7 @@ func (m *Mesh) AskRegistries(ctx context.Context) error {
 		refs = append(refs, set.List()...)
 	}
 	slices.Sort(refs)
-	options := registry.Options{Platform: "linux/" + m.Facts.Arch}
+	options := registry.Options{Platform: m.platform(), Answer: m.answer}
 	if host, _, plain := m.Topology.MirrorHost(); plain {
 		options.Plain = []string{host}
 	}
@@ -121,7 +129,7 @@ func (m *Mesh) AskRegistries(ctx context.Context) error {
 	if m.Topology.Spec.Verify.Probe.Image == "" {
 		if _, err := registry.Check(ctx, []string{probe}, options); err != nil {
 			// Nobody publishes the probe of a program that was not released.
-			if !bundle.CanBuildProbe() {
+			if ctx.Err() != nil || !bundle.CanBuildProbe() {
 				return fmt.Errorf("looking for the probe's image in its registry: %w", err)
 			}
 			m.BuildProbe = true
@@ -129,6 +137,15 @@ func (m *Mesh) AskRegistries(ctx context.Context) error {
 	}
 	m.Registry = &found
 	return nil
+}
+
+// platform is that of the nodes; empty, which stands for this processor's, where the engine does
+// not say.
+func (m *Mesh) platform() string {
+	if m.Facts.Arch == "" {
+		return ""
+	}
+	return "linux/" + m.Facts.Arch
 }
 
 // ResolveCharts finds Istio's charts where the file says that they are, so that no look asks
@@ -175,7 +192,7 @@ func (l localProbe) Look(ctx context.Context) (graph.Change, error) {
 
 func (l localProbe) Do(ctx context.Context, _ graph.Change) error {
 	graph.State(ctx, "compiling the probe")
-	archive, err := bundle.BuildProbe(ctx, l.m.builtProbe(l.name), l.m.Facts.Arch)
+	archive, err := bundle.BuildProbe(ctx, l.m.builtProbe(l.name), cmp.Or(l.m.Facts.Arch, runtime.GOARCH))
 	if err != nil {
 		return err
 	}
@@ -206,7 +223,12 @@ type loadImages struct {
 
 func (l loadImages) names() []string {
 	set := l.m.images(l.name)
-	set.Probe = l.m.Bundle.ProbeImage() // a bundle calls it after its source, not after a release
+	switch own := l.m.Topology.Spec.Verify.Probe.Image; {
+	case own == "":
+		set.Probe = l.m.Bundle.ProbeImage() // a bundle calls it after its source, not after a release
+	case !l.m.Bundle.Has(own):
+		set.Probe = "" // nodes pull it, or it was loaded
+	}
 	return set.Workloads()
 }
 
@@ -240,11 +262,27 @@ func (l loadImages) Do(ctx context.Context, _ graph.Change) error {
 		return err
 	}
 	graph.State(ctx, "importing %d images", len(missing))
-	return l.m.Provider.LoadImages(ctx, l.m.Topology.KindName(l.name), func() (io.ReadCloser, error) {
+	var mu sync.Mutex
+	var damaged error
+	err = l.m.Provider.LoadImages(ctx, l.m.Topology.KindName(l.name), func() (io.ReadCloser, error) {
 		r, w := io.Pipe()
-		go func() { _ = w.CloseWithError(l.m.Bundle.Archive(ctx, w, missing...)) }()
+		go func() {
+			err := l.m.Bundle.Archive(ctx, w, missing...)
+			if err != nil && !errors.Is(err, io.ErrClosedPipe) {
+				mu.Lock()
+				damaged = err
+				mu.Unlock()
+			}
+			_ = w.CloseWithError(err)
+		}()
 		return r, nil
 	})
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil && damaged != nil {
+		return damaged // what reads the archive only sees that it ends too early
+	}
+	return err
 }
 
 // registries says where the nodes find a mirror that this host has on a loopback address, or
@@ -260,11 +298,15 @@ func (m *Mesh) registries(ctx context.Context) ([]cluster.Registry, error) {
 		name, port = host, "80"
 	}
 	server := "http://" + host
-	if addr, err := netip.ParseAddr(name); name == "localhost" || err == nil && addr.IsLoopback() {
+	addr, err := netip.ParseAddr(name)
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && addr.IsLoopback() {
 		network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
 		switch {
 		case m.Facts.Remote:
 			server = "http://" + net.JoinHostPort("host.docker.internal", port)
+		case errors.Is(err, cluster.ErrNoNetwork):
+			return nil, diag.Hint(fmt.Errorf("nodes reach the mirror %s at the gateway of their network, which does not exist yet: %w", host, err),
+				fmt.Sprintf("make it first: %s network create %s", m.Engine.Name(), m.Topology.NetworkName()))
 		case err != nil:
 			return nil, diag.Op(err, "", "finding out how nodes reach "+host)
 		case !network.Gateway.IsValid():
@@ -277,12 +319,32 @@ func (m *Mesh) registries(ctx context.Context) ([]cluster.Registry, error) {
 	return []cluster.Registry{{Host: host, Server: server}}, nil
 }
 
+// reachable refuses registries of this host that listen on loopback alone, where no node can
+// reach them: pods would wait for their images until the end of their step.
+func (m *Mesh) reachable(ctx context.Context, list []cluster.Registry) error {
+	for _, r := range list {
+		at := strings.TrimPrefix(r.Server, "http://")
+		if m.Facts.Remote || at == r.Host {
+			continue
+		}
+		connection, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", at)
+		if err != nil {
+			return diag.Hint(fmt.Errorf("nodes reach the mirror %s at %s, and nothing answers there: %w", r.Host, at, err),
+				"let the registry listen on all addresses of this host, not on loopback alone")
+		}
+		if err := connection.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fetchNodeImages fetches, past the engine and so with the same answers on every engine, the
 // node images that the file names, and loads them. What was fetched is kept for the next time.
 func (m *Mesh) fetchNodeImages(ctx context.Context) error {
-	dir := filepath.Join(filepath.Dir(bundle.DefaultDir()), "nodes")
+	dir := filepath.Join(filepath.Dir(bundle.DefaultDir()), "nodes", m.Topology.Metadata.Name)
 	fetched, err := bundle.Pull(ctx, bundle.PullOptions{
-		Dir: dir, Topology: m.Topology, NodeOnly: true, Platform: "linux/" + m.Facts.Arch,
+		Dir: dir, Topology: m.Topology, NodeOnly: true, Platform: m.platform(),
 		Observe: func(p bundle.Progress) {
 			if !p.Finished && p.Detail != "" {
 				graph.State(ctx, "%s: %s", p.Item, p.Detail)

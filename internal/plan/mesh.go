@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/install"
@@ -51,6 +52,8 @@ type Mesh struct {
 	// Clusters limits the work to these; empty means all.
 	Clusters []string
 
+	// answer bounds what is asked of a registry about one image; 0 means the registry package's.
+	answer time.Duration
 	// charts are the paths of Istio's charts by name; nil for those that are built in.
 	charts map[string]string
 	// nodes holds node images that were fetched because there is no bundle; nil before.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/install"
@@ -55,12 +56,18 @@ func (m *Mesh) outside(ctx context.Context, clients map[string]*kube.Client) []v
 // someNodeImage is the image of a running node: every engine that has our clusters has it, and
 // curl is in it, so that the outside client needs no image of its own.
 func (m *Mesh) someNodeImage(ctx context.Context) string {
+	clusters, err := m.Provider.List(ctx)
+	if err != nil {
+		return ""
+	}
 	nodes, err := cluster.Containers(ctx, m.Engine, "network="+m.Topology.NetworkName())
 	if err != nil {
 		return ""
 	}
 	for _, n := range nodes {
-		if n.Running() && strings.HasPrefix(n.Name, m.Topology.Metadata.Name+"-") {
+		// By the whole name: the network may be everybody's.
+		name, _, control := strings.Cut(n.Name, "-control-plane")
+		if control && n.Running() && slices.Contains(clusters, name) {
 			return n.Image
 		}
 	}

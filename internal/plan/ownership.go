@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,7 +44,8 @@ func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, err
 	case o.m.BuildProbe:
 		images.probe = o.m.builtProbe(c.Cluster)
 	case o.m.Bundle != nil:
-		images.probe = o.m.Bundle.ProbeImage()
+		// Where the file names a probe, a bundle need not have one.
+		images.probe = cmp.Or(o.m.Bundle.ProbeImage(), o.m.images(c.Cluster).Probe)
 	case o.m.Pull:
 		images.probe = o.m.images(c.Cluster).Probe
 	}
@@ -125,6 +127,18 @@ func (m *Mesh) RecoverSettings(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// imagesRecorded says whether every selected cluster that answers knows what its images are.
+// One that was killed before it was recorded has to be told again.
+func (m *Mesh) imagesRecorded(ctx context.Context) bool {
+	live, _ := m.Live(ctx) // a cluster that does not answer is its own step's business
+	for _, c := range live {
+		if r, err := readRecord(ctx, c); err == nil && (r == nil || r.probe == "") {
+			return false
+		}
+	}
+	return true
 }
 
 // Substituted says what of the live mesh is not what a release would use: from the clusters'

@@ -7,8 +7,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
@@ -62,7 +65,7 @@ func (l metalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 		return err
 	}
 	if change.Action == graph.Create && !l.m.Topology.OwnsNetwork() {
-		if err := l.m.rangeIsFree(ctx, c.Cluster); err != nil {
+		if err := l.m.rangeIsFree(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -79,15 +82,21 @@ func (m *Mesh) addresses(ctx context.Context) (cluster.Network, map[string]topol
 	return network, ranges, err
 }
 
-// rangeIsFree refuses a range of a shared container network in which something answers: there,
-// nobody keeps our addresses free for us.
-func (m *Mesh) rangeIsFree(ctx context.Context, name string) error {
+// rangeIsFree refuses a range of a shared container network in which something answers that is
+// not the cluster itself: there, nobody keeps our addresses free for us.
+func (m *Mesh) rangeIsFree(ctx context.Context, c *kube.Client) error {
+	name := c.Cluster
 	network, ranges, err := m.addresses(ctx)
+	if err != nil {
+		return err
+	}
+	own, err := balanced(ctx, c)
 	if err != nil {
 		return err
 	}
 	graph.State(ctx, "looking who uses %s of container network %s", ranges[name], network.Name)
 	used, err := cluster.InUse(ctx, m.Engine, network, ranges[name])
+	used = slices.DeleteFunc(used, func(a netip.Addr) bool { return own[a.String()] })
 	if err != nil || len(used) == 0 {
 		return err
 	}
@@ -98,6 +107,22 @@ func (m *Mesh) rangeIsFree(ctx context.Context, name string) error {
 		hint = fmt.Sprintf("write loadBalancer: {addresses: [%s]} for %s: nobody answers there", free, name)
 	}
 	return diag.Hint(fmt.Errorf("address %s of %s on container network %s is used by somebody else", used[0], ranges[name], network.Name), hint)
+}
+
+// balanced are the load-balancer addresses that a cluster has given to its Services: some when
+// MetalLB was there before.
+func balanced(ctx context.Context, c *kube.Client) (map[string]bool, error) {
+	var services corev1.ServiceList
+	if err := c.List(ctx, &services); err != nil {
+		return nil, c.Explain(err, "listing Services")
+	}
+	given := map[string]bool{}
+	for i := range services.Items {
+		for _, ingress := range services.Items[i].Status.LoadBalancer.Ingress {
+			given[ingress.IP] = true
+		}
+	}
+	return given, nil
 }
 
 // rangeSize is how many addresses are suggested to somebody whose range is taken: two gateways

@@ -26,11 +26,11 @@ func (m *Mesh) pullSecrets(in install.Mesh) pullSecrets {
 
 // login is what this host knows to log in to the mirror, as a secret holds it.
 func (m *Mesh) login() (map[string][]byte, error) {
-	host, _, _ := m.Topology.MirrorHost()
+	host, path, _ := m.Topology.MirrorHost()
 	if host == "" {
 		host = "docker.io"
 	}
-	config, err := registry.Login(host)
+	config, err := registry.Login(context.Background(), host, path) // which ends by itself
 	if err != nil {
 		return nil, err
 	}

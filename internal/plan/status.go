@@ -100,6 +100,8 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 			c.Notes = found.Notes
 		}
 		switch {
+		case err == nil && looked == nil:
+			c.judge(found)
 		case err == nil:
 		case errors.Is(err, ErrNoCluster):
 			c.State = string(cluster.Absent)
@@ -113,6 +115,18 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 	}
 	s.Substitutions = m.Substituted(ctx)
 	return s, nil
+}
+
+// judge adds what the container engine knows of a cluster whose API answers: its pods may not
+// reach each other all the same.
+func (c *ClusterStatus) judge(found cluster.Status) {
+	switch found.State {
+	case cluster.Ready, cluster.Absent:
+	case cluster.Different:
+		c.Notes = append(slices.Clone(c.Notes), "it was made otherwise than the file says now: "+found.Reason)
+	default:
+		c.State = fmt.Sprintf("%s: %s", found.State, found.Reason)
+	}
 }
 
 // StatusOf looks at one cluster.

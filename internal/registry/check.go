@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -25,6 +26,9 @@ const (
 	LabelUpstreamEnvoy = "meshfed.io/upstream-envoy"
 	LabelBridgeCNI     = "meshfed.io/bridge-cni"
 )
+
+// BuiltNode is the path and tag of the node image that such a bundle pushes.
+const BuiltNode = "kindest/node:v1.36.3"
 
 // Settings are what the images at hand mean to Istio and kind.
 type Settings struct {
@@ -49,7 +53,7 @@ type Described struct {
 }
 
 // Check asks the registries for the manifest and the configuration of every image, side by
-// side, each for 10 s at most, and fetches no content. It returns one error that names every
+// side, each for 10 s at most after as long for a login, and fetches no content. It returns one error that names every
 // registry and what is wrong with it, the images of one cause together.
 func Check(ctx context.Context, refs []string, o Options) (Described, error) {
 	found, err := Find(ctx, refs, o)
@@ -94,6 +98,7 @@ type Found struct {
 
 // Find is Check for those who want the images. Their content is fetched until ctx ends.
 func Find(ctx context.Context, refs []string, o Options) (map[string]Found, error) {
+	o = o.WithLogins()
 	var mu sync.Mutex
 	found, failed := map[string]Found{}, map[string]error{}
 	var group errgroup.Group
@@ -124,6 +129,10 @@ func Find(ctx context.Context, refs []string, o Options) (map[string]Found, erro
 func find(ctx context.Context, image string, o Options) (Found, error) {
 	ref, err := o.Parse(image)
 	if err != nil {
+		return Found{}, err
+	}
+	// The registry's time does not run while this host looks for a login.
+	if _, err := authn.Resolve(ctx, o.Keychain, ref.Context()); err != nil {
 		return Found{}, err
 	}
 	life, end := context.WithCancelCause(ctx)

@@ -327,12 +327,12 @@ func TestLogin(t *testing.T) {
 		"two.example:5000": `{"auths":{"two.example:5000":{"username":"bob","password":"two:with:colons","auth":"` + encoded("bob:two:with:colons") + `"}}}`,
 		"docker.io":        `{"auths":{"https://index.docker.io/v1/":{"username":"ann","password":"hub","auth":"` + encoded("ann:hub") + `"}}}`,
 	} {
-		got, err := Login(host)
+		got, err := Login(t.Context(), host, "")
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %s, %v", host, got, err)
 		}
 	}
-	if _, err := Login("four.example"); !errors.Is(err, ErrNoLogin) || len(diag.Hints(err)) == 0 {
+	if _, err := Login(t.Context(), "four.example", ""); !errors.Is(err, ErrNoLogin) || len(diag.Hints(err)) == 0 {
 		t.Errorf("got %v", err)
 	}
 	ref, err := Options{}.Parse("three.example/team/image:1")

@@ -57,7 +57,7 @@ func (o Options) Explain(image string, err error) error {
 // reason are one line.
 func (o Options) explainAll(failed map[string]error) error {
 	type group struct{ host, text string }
-	images, hints, first := map[group][]string{}, map[group]string{}, map[group]error{}
+	paths, hints, first := map[group][]string{}, map[group]string{}, map[group]error{}
 	for _, image := range slices.Sorted(maps.Keys(failed)) {
 		err := failed[image]
 		ref, perr := o.Parse(image)
@@ -68,27 +68,35 @@ func (o Options) explainAll(failed map[string]error) error {
 			return fmt.Errorf("asking registry %s for images: %w", hostOf(ref), err)
 		}
 		c := o.causeOf(hostOf(ref), err)
+		if status(err) == http.StatusNotFound {
+			c.hint = nodeHint(ref) + c.hint
+		}
 		g := group{hostOf(ref), c.text}
-		images[g] = append(images[g], ref.Context().RepositoryStr()+separator(ref)+ref.Identifier())
+		paths[g] = append(paths[g], ref.Context().RepositoryStr()+separator(ref)+ref.Identifier())
 		if first[g] == nil {
 			hints[g], first[g] = c.hint, err
 		}
 	}
-	groups := slices.SortedFunc(maps.Keys(images), func(a, b group) int { return strings.Compare(a.host+a.text, b.host+b.text) })
+	groups := slices.SortedFunc(maps.Keys(paths), func(a, b group) int { return strings.Compare(a.host+a.text, b.host+b.text) })
 	var all []error
 	for _, g := range groups {
-		err := &Error{Text: fmt.Sprintf("asking registry %s for %s: %s", g.host, some(images[g]), g.text), Err: first[g]}
+		err := &Error{Text: fmt.Sprintf("asking registry %s for %s: %s", g.host, some(paths[g]), g.text), Err: first[g]}
 		all = append(all, diag.Hint(err, hints[g]))
 	}
 	return errors.Join(all...)
 }
 
 // hostOf is the registry as people write it.
-func hostOf(ref name.Reference) string {
-	if host := ref.Context().RegistryStr(); host != name.DefaultRegistry {
-		return host
+func hostOf(ref name.Reference) string { return shown(ref.Context().RegistryStr()) }
+
+// nodeHint is for a mirror that lacks a node image: one that was filled from a bundle that was
+// built from source has another release than the one that is published and asked for by default.
+func nodeHint(ref name.Reference) string {
+	repository, built, _ := strings.Cut(BuiltNode, ":v")
+	if !strings.HasSuffix("/"+ref.Context().RepositoryStr(), "/"+repository) || ref.Identifier() == "v"+built || hostOf(ref) == "docker.io" {
+		return ""
 	}
-	return "docker.io"
+	return "if the mirror was filled from a bundle that was built from source, write provider.kind.kubernetes: " + built + ", which that has; else "
 }
 
 func separator(ref name.Reference) string {
@@ -122,6 +130,9 @@ func (o Options) Say(host string, err error) (text, hint string) {
 
 // causeOf recognises what went wrong. What it does not know is said as it came.
 func (o Options) causeOf(host string, err error) cause {
+	if login := (*loginError)(nil); errors.As(err, &login) {
+		return cause{login.text, login.hint}
+	}
 	if c, ok := o.networkCause(host, err); ok {
 		return c
 	}
@@ -200,11 +211,11 @@ func isRecord(err error) bool {
 
 // status is what a registry has answered, by whichever client it was asked; 0 for nothing.
 func status(err error) int {
-	var images *transport.Error
+	var image *transport.Error
 	var charts *errcode.ErrorResponse
 	switch {
-	case errors.As(err, &images):
-		return images.StatusCode
+	case errors.As(err, &image):
+		return image.StatusCode
 	case errors.As(err, &charts):
 		return charts.StatusCode
 	}
@@ -219,7 +230,7 @@ func answerCause(host string, code int) (cause, bool) {
 			loginHint(host) + "; for the nodes set spec.images.pullSecret"}, true
 	case http.StatusNotFound:
 		return cause{"it has no such image (404)", "check spec.images.mirror, spec.istio.version and provider.kind.kubernetes; " +
-			"`meshfed bundle push --mirror " + host + "` fills a mirror from a bundle"}, true
+			"`meshfed bundle push " + host + "/PATH` fills a mirror from a bundle"}, true
 	case http.StatusTooManyRequests:
 		return cause{"it limits how often one may ask (429)", loginHint(host) + " raises the limit; so does a mirror, in spec.images.mirror"}, true
 	case http.StatusInsufficientStorage:

@@ -4,11 +4,13 @@
 package registry
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,29 +25,34 @@ import (
 var ErrNoLogin = errors.New("this host has no login for the registry")
 
 // Keychain has the logins of this host: what docker login and podman login have kept,
-// credential helpers of docker included.
-func Keychain() authn.Keychain {
-	return authn.NewMultiKeychain(authn.DefaultKeychain, podman{files: podmanFiles(os.Getenv)})
+// credential helpers of docker included, which get 10 s. A login for a part of a registry comes
+// before one for all of it.
+func Keychain() authn.Keychain { return hostLogins(answerWithin) }
+
+// Login is the login of this host for a path of one registry, as the data of a Secret of type
+// kubernetes.io/dockerconfigjson. Other logins are not in it. It is kept under the name by which
+// nodes look for it: the registry's, or the part of it that the login is for. The error is an
+// ErrNoLogin when there is none. It blocks for 10 s at most, and until ctx ends.
+func Login(ctx context.Context, host, path string) ([]byte, error) {
+	return hostLogins(answerWithin).login(ctx, host, path)
 }
 
-// Login is the login of this host for one registry, as the data of a Secret of type
-// kubernetes.io/dockerconfigjson. Logins for other registries are not in it. The error is an
-// ErrNoLogin when there is none.
-func Login(host string) ([]byte, error) { return login(Keychain(), host) }
-
-func login(keys authn.Keychain, host string) ([]byte, error) {
-	reg, err := name.NewRegistry(host)
+func (k *logins) login(ctx context.Context, host, path string) ([]byte, error) {
+	target, err := newPlace(host, path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the login for registry %s: %w", host, err)
+		return nil, err
 	}
-	found, err := keys.Resolve(reg)
-	if err != nil {
-		return nil, fmt.Errorf("reading the login for registry %s: %w", host, err)
+	key, found, err := k.find(ctx, target)
+	var auth *authn.AuthConfig
+	if err == nil {
+		auth, err = authn.Authorization(ctx, found)
 	}
-	auth, err := found.Authorization()
 	if err != nil {
-		// What a helper says may quote what it was given.
-		return nil, diag.Hint(fmt.Errorf("reading the login for registry %s: the credential helper failed", host), loginHint(host))
+		hint := loginHint(host)
+		if known := (*loginError)(nil); errors.As(err, &known) {
+			hint = known.hint
+		}
+		return nil, diag.Hint(fmt.Errorf("reading the login for registry %s: %w", host, err), hint)
 	}
 	if auth.Username == "" || auth.Password == "" {
 		if auth.IdentityToken != "" || auth.RegistryToken != "" {
@@ -54,10 +61,23 @@ func login(keys authn.Keychain, host string) ([]byte, error) {
 		}
 		return nil, diag.Hint(fmt.Errorf("%s: %w", host, ErrNoLogin), loginHint(host))
 	}
-	key := reg.RegistryStr()
-	if key == name.DefaultRegistry {
-		key = authn.DefaultAuthKey
+	return secret(lookedUp(target, key), auth)
+}
+
+// lookedUp is the name of a login under which kubelet finds it for the images of a registry, or
+// of a part of it. It takes a first v1 or v2 of the path for that of the registry's protocol.
+func lookedUp(target place, part string) string {
+	_, path, _ := strings.Cut(part, "/")
+	switch first, _, _ := strings.Cut(path, "/"); {
+	case path != "" && first != "v1" && first != "v2":
+		return part
+	case target.RegistryStr() == name.DefaultRegistry:
+		return authn.DefaultAuthKey
 	}
+	return target.RegistryStr()
+}
+
+func secret(key string, auth *authn.AuthConfig) ([]byte, error) {
 	type entry struct {
 		Username string `json:"username"`
 		Password string `json:"password"`
@@ -95,25 +115,65 @@ func podmanFiles(getenv func(string) string) []string {
 // Resolve implements authn.Keychain: the most specific entry of the first file that has one.
 func (p podman) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	for _, file := range p.files {
-		data, err := os.ReadFile(file)
+		kept, err := entries(file)
 		if err != nil {
-			continue // podman was never used for a login here, or by someone else
+			return nil, err
 		}
-		var config struct {
-			Auths map[string]struct {
-				Auth string `json:"auth"`
-			} `json:"auths"`
-		}
-		if err := json.Unmarshal(data, &config); err != nil {
-			return nil, fmt.Errorf("reading %s: it is no JSON file of logins", file)
-		}
-		for key := target.String(); key != "."; key = filepath.Dir(key) {
-			if found, ok := config.Auths[hubName(key)]; ok && found.Auth != "" {
-				return decoded(file, found.Auth)
+		for _, key := range names(target) {
+			if found := kept[key]; found != "" {
+				return decoded(file, found)
 			}
 		}
 	}
 	return authn.Anonymous, nil
+}
+
+// specific finds the login for the smallest part of a registry that target is in, and what that
+// part is called. One for a whole registry is not looked for.
+func specific(files []string, target authn.Resource) (string, authn.Authenticator, error) {
+	for _, key := range names(target) {
+		if !strings.Contains(key, "/") {
+			break
+		}
+		for _, file := range files {
+			// A file that can not be read is an error when it is needed.
+			if kept, err := entries(file); err == nil && kept[key] != "" {
+				found, err := decoded(file, kept[key])
+				return key, found, err
+			}
+		}
+	}
+	return "", authn.Anonymous, nil
+}
+
+// entries are the logins in a file, encoded, by registry or part of one. A file that is not
+// there has none.
+func entries(file string) (map[string]string, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil // podman was never used for a login here, or by someone else
+	}
+	var config struct {
+		Auths map[string]struct {
+			Auth string `json:"auth"`
+		} `json:"auths"`
+	}
+	if json.Unmarshal(data, &config) != nil {
+		return nil, &loginError{file + " is no JSON file of logins", "mend or remove it, and then docker login or podman login"}
+	}
+	kept := map[string]string{}
+	for key, entry := range config.Auths {
+		kept[key] = entry.Auth
+	}
+	return kept, nil
+}
+
+// names are those under which podman may have kept a login for target, the longest first.
+func names(target authn.Resource) (keys []string) {
+	for key := target.String(); key != "." && key != "/"; key = path.Dir(key) {
+		keys = append(keys, hubName(key))
+	}
+	return keys
 }
 
 // hubName is how podman calls Docker Hub.
@@ -128,7 +188,7 @@ func decoded(file, text string) (authn.Authenticator, error) {
 	pair, err := base64.StdEncoding.DecodeString(text)
 	user, password, ok := strings.Cut(string(pair), ":")
 	if err != nil || !ok {
-		return nil, fmt.Errorf("reading %s: a login in it can not be decoded", file)
+		return nil, &loginError{"a login in " + file + " can not be decoded", "mend or remove it, and then docker login or podman login"}
 	}
 	return authn.FromConfig(authn.AuthConfig{Username: user, Password: password}), nil
 }

@@ -39,7 +39,8 @@ type Options struct {
 	Plain []string
 	// Platform of the images, such as linux/arm64; empty means linux on this processor.
 	Platform string
-	// Answer bounds what is asked of one image; 0 means 10 s.
+	// Answer bounds what is asked of one image, and before that the search for a login; 0 means
+	// 10 s.
 	Answer time.Duration
 	// Quiet is how long a transfer may stand still; 0 means a minute.
 	Quiet time.Duration
@@ -64,12 +65,8 @@ func (o Options) Remote(ctx context.Context) ([]remote.Option, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the platform %q: %w", o.Platform, err)
 	}
-	keys := o.Keychain
-	if keys == nil {
-		keys = Keychain()
-	}
 	return []remote.Option{
-		remote.WithContext(ctx), remote.WithPlatform(*platform), remote.WithAuthFromKeychain(keys),
+		remote.WithContext(ctx), remote.WithPlatform(*platform), remote.WithAuthFromKeychain(o.WithLogins().Keychain),
 		remote.WithTransport(o.Transport()), remote.WithUserAgent("meshfed/" + version.Number),
 	}, nil
 }

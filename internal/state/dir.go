@@ -21,7 +21,8 @@ import (
 const (
 	lockFile      = "lock"
 	ownerFile     = "owner"
-	engineFile    = "engine"
+	engineFile    = "engine.json"
+	bundleFile    = "bundle.json"
 	kubeconfigDir = "kubeconfig"
 	pkiDir        = "pki"
 	runsDir       = "runs"
@@ -133,21 +134,40 @@ func (d Dir) SetOwner(id string) error {
 	return d.write(ownerFile, []byte(id+"\n"))
 }
 
-// Engine returns the container engine that the clusters are on, as it was recorded; empty when
-// none was.
-func (d Dir) Engine() (string, error) {
-	data, err := os.ReadFile(filepath.Join(d.Path, engineFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("reading which container engine is used: %w", explain(err, d.Path))
-	}
-	return strings.TrimSpace(string(data)), nil
+// Engine is where the clusters of a topology are.
+type Engine struct {
+	// Name of the container engine, and ID of the one daemon or store; see cluster.Facts.
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	// Network is the container network that the clusters have joined.
+	Network string `json:"network"`
 }
 
-// SetEngine records the container engine. Idempotent.
-func (d Dir) SetEngine(name string) error { return d.write(engineFile, []byte(name+"\n")) }
+// Engine returns where the clusters are, as it was recorded; zero when nothing was.
+func (d Dir) Engine() (Engine, error) {
+	var e Engine
+	err := d.ReadJSON(engineFile, &e)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return e, err
+}
+
+// Bundle is the folder of the image bundle that the last `up` was told to use; empty for none.
+func (d Dir) Bundle() (string, error) {
+	var dir string
+	err := d.ReadJSON(bundleFile, &dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return dir, err
+}
+
+// SetBundle records it. Idempotent.
+func (d Dir) SetBundle(dir string) error { return d.WriteJSON(bundleFile, dir) }
+
+// SetEngine records where the clusters are. Idempotent.
+func (d Dir) SetEngine(e Engine) error { return d.WriteJSON(engineFile, e) }
 
 // LastVerify returns the last verdict of verify as it was recorded. Without one the error
 // wraps fs.ErrNotExist.

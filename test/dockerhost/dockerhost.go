@@ -90,7 +90,8 @@ func (o Options) start(ctx context.Context, dir string) (*Daemon, error) {
 	if err := os.WriteFile(filepath.Join(dir, "daemon.json"), []byte("{}\n"), 0o600); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "dockerd.log"))
+	// Added to: what an earlier daemon said may be why this one is in trouble.
+	log, err := os.OpenFile(filepath.Join(dir, "dockerd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

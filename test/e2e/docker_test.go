@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/meshfed/meshfed/test/dockerhost"
 )
 
 // sharedTopology joins a container network that is there already, lets the program choose the
-// host's ports, and has other keys than the default.
+// host's ports, and has other keys than the default, a port of the user's and kind patches.
 const sharedTopology = `apiVersion: meshfed.io/v1alpha1
 kind: Topology
 metadata: {name: mfe2ed}
@@ -30,7 +31,15 @@ spec:
     root: {generate: {algorithm: ECDSA-P384}}
     intermediate: {algorithm: RSA-2048}
   clusters:
-  - {name: west, locality: {region: us-west}, ingress: {}}
+  - name: west
+    locality: {region: us-west}
+    ingress: {}
+    provider:
+      kind:
+        ports: [{host: 31790, node: 30090}]
+        patches:
+        - "kind: KubeletConfiguration\nmaxPods: 61\n"
+        - "[plugins.'io.containerd.cri.v1.runtime']\nmax_container_log_line_size = 8192\n"
   - {name: east, locality: {region: us-east}, ingress: {}}
 `
 
@@ -54,6 +63,16 @@ func TestDocker(t *testing.T) {
 		t.Fatalf("nodes: %v", made)
 	}
 	m.published()
+	var nodes corev1.NodeList
+	if err := m.client("west").List(contextFor(t, time.Minute), &nodes); err != nil || len(nodes.Items) != 1 {
+		t.Fatalf("%d nodes: %v", len(nodes.Items), err)
+	}
+	if pods := nodes.Items[0].Status.Capacity.Pods().Value(); pods != 61 {
+		t.Errorf("the kubelet's patch was not used: it takes %d pods", pods)
+	}
+	if said := d.output(t, "port", "mfe2ed-west-control-plane", "30090/tcp"); said != "127.0.0.1:31790" {
+		t.Errorf("port 30090 is published at %q", said)
+	}
 	if r := m.must("up"); !strings.Contains(r.stdout, "nothing changed") {
 		t.Errorf("the second up changed something: %s", r)
 	}

@@ -67,19 +67,41 @@ func withoutRemoteSecret(t *testing.T, m *mesh) {
 }
 
 func withoutGateway(t *testing.T, m *mesh) {
+	m.scaledToZero("east", topology.EastWestGateway, topology.EastWestSelector)
+	m.failsIn("discovery", "NET001", "NET005", "NET008", "NET007", "NET003")
+	m.repaired()
+}
+
+// withoutIngress is seen by the clients outside of the mesh, from this host and from the
+// clusters' network.
+func withoutIngress(t *testing.T, m *mesh) {
+	m.scaledToZero("west", topology.IngressGateway, topology.IngressSelector)
+	rep := m.failsIn("authorization", "NET010")
+	for _, client := range []string{"host", "container"} {
+		if !slices.ContainsFunc(rep.Checks, func(c check) bool {
+			return c.ID == "authorization-outside-answers" && c.To == "west" && c.Variant == client && c.Status == "fail"
+		}) {
+			t.Errorf("the %s did not see it:\n%s", client, rep.words())
+		}
+	}
+	m.repaired()
+}
+
+// scaledToZero takes a gateway of a cluster away and waits until its pods are gone.
+func (m *mesh) scaledToZero(cluster, name, selector string) {
+	t := m.t
+	t.Helper()
 	ctx := contextFor(t, time.Minute)
-	c := m.client("east")
-	gateway := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: topology.EastWestGateway}}
+	c := m.client(cluster)
+	gateway := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name}}
 	err := c.Patch(ctx, gateway, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"replicas":0}}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	waitUntil(t, c, "the gateway to be gone", func() (bool, string, error) {
-		pods, err := c.Pods(ctx, system, map[string]string{"istio": topology.EastWestSelector})
+		pods, err := c.Pods(ctx, system, map[string]string{"istio": selector})
 		return len(pods) == 0, "pods still there", err
 	})
-	m.failsIn("discovery", "NET001", "NET005", "NET008", "NET007", "NET003")
-	m.repaired()
 }
 
 func withoutExposure(t *testing.T, m *mesh) {

@@ -128,7 +128,11 @@ func itoa(n int) string { data, _ := json.Marshal(n); return string(data) }
 // command prepares an invocation for this topology.
 func (m *mesh) command(ctx context.Context, args ...string) *exec.Cmd {
 	words := append(append(slices.Clone(m.through), meshfed), args...)
-	words = append(words, "-f", m.file, "--state-dir", m.state)
+	end := len(words)
+	if i := slices.Index(words, "--"); i >= 0 {
+		end = i // what follows is somebody else's
+	}
+	words = slices.Insert(words, end, "-f", m.file, "--state-dir", m.state)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), m.engine.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -211,14 +215,17 @@ func (m *mesh) events(verb string) []map[string]any {
 
 // report is what the tests read of a VerifyReport.
 type report struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	Topology   string         `json:"topology"`
-	Summary    map[string]int `json:"summary"`
-	Checks     []struct {
-		ID, Suite, From, To, Variant, Status, Message, Code string
-	} `json:"checks"`
-	DurationSeconds float64 `json:"durationSeconds"`
+	APIVersion      string         `json:"apiVersion"`
+	Kind            string         `json:"kind"`
+	Topology        string         `json:"topology"`
+	Summary         map[string]int `json:"summary"`
+	Checks          []check        `json:"checks"`
+	DurationSeconds float64        `json:"durationSeconds"`
+}
+
+// check is one result of a report.
+type check struct {
+	ID, Suite, From, To, Variant, Status, Message, Code string
 }
 
 func (m *mesh) parse(r result) report {

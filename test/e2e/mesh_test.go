@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/crane"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 )
 
 // TestTwoClusters is the whole mission on the example: up, up again, the proof, four faults
@@ -39,8 +43,11 @@ func TestTwoClusters(t *testing.T) {
 		{"up goes on and proves", firstUp},
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
+		{"for scripts: each, load and reports", scripts},
+		{"nodes are started again with other addresses", restarted},
 		{"a remote secret is removed", withoutRemoteSecret},
 		{"the east-west gateway is scaled to 0", withoutGateway},
+		{"the ingress gateway is scaled to 0", withoutIngress},
 		{"the cross-network Gateway is removed", withoutExposure},
 		{"east's cacerts come from another root", foreignRoot},
 		{"no key or token was written anywhere", noSecrets},
@@ -149,7 +156,9 @@ func nodeExists(t *testing.T, cluster string) bool {
 func firstUp(t *testing.T, m *mesh) {
 	r := m.run("up", "--verify", "full", "-v")
 	if r.code != 0 {
-		t.Fatal(r)
+		// How this host's ports lead to the nodes is seen nowhere else.
+		rules, _ := exec.Command("sh", "-c", "iptables-save -t nat | grep -e '--dport 3170'; podman ps -a --format '{{.Names}} {{.Status}} {{.Ports}}'").CombinedOutput()
+		t.Fatalf("%s\n%s", r, rules)
 	}
 	for _, want := range []string{"west", "east", "trust", "discovery", "weights", "locality", "failover", "authorization", "upstream Envoy"} {
 		if !strings.Contains(r.stdout, want) {
@@ -183,7 +192,7 @@ func looks(t *testing.T, m *mesh) {
 		}
 	}
 	env := m.must("env")
-	for _, want := range []string{"export KUBECONFIG=", "export CTX_WEST='mfe2e-west'", "export EASTWEST_EAST="} {
+	for _, want := range []string{"export KUBECONFIG=", "export CTX_WEST='mfe2e-west'", "export INGRESS_WEST='http://127.0.0.1:31700'", "export EASTWEST_EAST='10."} {
 		if !strings.Contains(env.stdout, want) {
 			t.Errorf("env does not have %q:\n%s", want, env.stdout)
 		}
@@ -204,6 +213,75 @@ func looks(t *testing.T, m *mesh) {
 	t.Logf("verify with failover: %.1f s, %v", report.DurationSeconds, report.Summary)
 	if left := m.probesLeft(); len(left) > 0 {
 		t.Errorf("verify left %v", left)
+	}
+}
+
+// scripts are the verbs that scripts and CI use, on a mesh that runs.
+func scripts(t *testing.T, m *mesh) {
+	each := m.must("each", "--", "sh", "-c", `test -s "$KUBECONFIG" && echo "$CLUSTER in $NETWORK is $CONTEXT"`)
+	for _, want := range []string{"west | west in west-network is mfe2e-west\n", "east | east in east-network is mfe2e-east\n"} {
+		if !strings.Contains(each.stdout, want) {
+			t.Errorf("each does not print %q:\n%s", want, each)
+		}
+	}
+	if r := m.run("each", "--", "sh", "-c", `test "$CLUSTER" = west`); r.code != 1 || !strings.Contains(r.stderr, "east") {
+		t.Errorf("each with a command that fails in east: %s", r)
+	}
+
+	const image = "example.com/mfe2e/tiny:1"
+	archive := filepath.Join(t.TempDir(), "tiny.tar")
+	tiny, err := random.Image(1<<10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := crane.Save(tiny, image, archive); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"loaded", "was there already"} {
+		if r := m.must("load", archive); strings.Count(r.stdout+r.stderr, want) != 2 {
+			t.Errorf("load does not say %q of both clusters: %s", want, r)
+		}
+	}
+	if !strings.Contains(podman().output(t, "exec", m.name+"-east-control-plane", "ctr", "-n", "k8s.io", "images", "ls", "-q"), image) {
+		t.Errorf("the nodes of east do not have %s", image)
+	}
+
+	dir := t.TempDir()
+	m.must("verify", "--suite", "trust", "--report", filepath.Join(dir, "r.xml"), "--report", filepath.Join(dir, "r.md"), "--report", filepath.Join(dir, "r.json"))
+	for name, want := range map[string]string{"r.xml": `<testsuite name="trust"`, "r.md": "| west |", "r.json": `"kind": "VerifyReport"`} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s lacks %q: %v\n%s", name, want, err, data)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// restarted stops the nodes behind the program's back and starts them in the other order, so
+// that they come back with other addresses.
+func restarted(t *testing.T, m *mesh) {
+	made := m.nodes()
+	west, east := m.name+"-west-control-plane", m.name+"-east-control-plane"
+	e := m.engine
+	// What the host needs is written by the program, and kept where its state is.
+	if conf := filepath.Join(m.state, m.name, "containers.conf"); exists(conf) {
+		e.env = append(slices.Clone(e.env), "CONTAINERS_CONF="+conf)
+	}
+	e.output(t, "stop", "--time", "5", west, east)
+	if r := m.run("status"); r.code != 3 || !strings.Contains(r.stdout, "stopped") {
+		t.Errorf("status does not say that the nodes are stopped: %s", r)
+	}
+	e.output(t, "start", east)
+	e.output(t, "start", west)
+	now := m.nodes()
+	t.Logf("%s had %s, has %s; %s had %s, has %s", west, made[west].address, now[west].address, east, made[east].address, now[east].address)
+	m.converges(made)
+	if r := m.must("up"); !strings.Contains(r.stdout, "nothing changed") {
+		t.Errorf("the up after it changed something: %s", r)
 	}
 }
 

@@ -65,6 +65,8 @@ type inCluster struct {
 	Truncated bool `json:"truncated,omitempty"`
 	// Error says why the command did not run.
 	Error string `json:"error,omitempty"`
+	// Hint says how to mend that.
+	Hint string `json:"hint,omitempty"`
 }
 
 func (a *app) runEach(ctx context.Context, m *plan.Mesh, args []string) []inCluster {
@@ -92,6 +94,7 @@ func (a *app) runEach(ctx context.Context, m *plan.Mesh, args []string) []inClus
 		results[i] = inCluster{Cluster: names[i], ExitCode: code, Stdout: string(kept[0].data), Stderr: string(kept[1].data), Truncated: kept[0].cut || kept[1].cut}
 		if err != nil {
 			results[i].Error = run.Redact(err.Error())
+			results[i].Hint = run.Redact(strings.Join(diag.Hints(a.orMake(err)), "; "))
 		}
 	})
 	return results
@@ -131,13 +134,12 @@ func runIn(ctx context.Context, m *plan.Mesh, name string, args []string, stdout
 
 // reportEach prints what JSON was asked for, and says where the command failed.
 func (a *app) reportEach(ctx context.Context, m *plan.Mesh, program string, results []inCluster) error {
-	var failed []string
-	absent := false
+	var failed, hints []string
 	for _, r := range results {
 		switch {
 		case r.Error != "":
 			failed = append(failed, fmt.Sprintf("%s (%s)", r.Cluster, r.Error))
-			absent = absent || strings.HasSuffix(r.Error, plan.ErrNoCluster.Error())
+			hints = append(hints, r.Hint)
 		case r.ExitCode != 0:
 			failed = append(failed, fmt.Sprintf("%s (exit code %d)", r.Cluster, r.ExitCode))
 		}
@@ -156,8 +158,8 @@ func (a *app) reportEach(ctx context.Context, m *plan.Mesh, program string, resu
 		return nil
 	}
 	err := fmt.Errorf("%s failed for %s", program, strings.Join(failed, ", "))
-	if absent {
-		return diag.Hint(err, "make what is missing: `"+a.command("up")+"`")
+	for _, hint := range hints {
+		err = diag.Hint(err, hint) // each text is shown once
 	}
 	return diag.WithExit(err, diag.ExitFailed)
 }

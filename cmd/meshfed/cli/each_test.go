@@ -90,7 +90,8 @@ func TestEachAsJSON(t *testing.T) {
 	if jerr := json.Unmarshal([]byte(stdout), &object); jerr != nil || stderr != "" || diag.ExitCode(err) != failed || audible(err) != nil {
 		t.Fatalf("%v, %v: %s%s", jerr, err, stdout, stderr)
 	}
-	want := []inCluster{{Cluster: "west", ExitCode: 3, Stdout: "out\n", Stderr: "err\n"}, {Cluster: "east", ExitCode: 1, Error: "usmesh-east: the cluster does not exist"}}
+	want := []inCluster{{Cluster: "west", ExitCode: 3, Stdout: "out\n", Stderr: "err\n"}, {Cluster: "east", ExitCode: 1, Error: "usmesh-east: the cluster does not exist",
+		Hint: "`meshfed up -f " + example + "` makes what is missing"}}
 	if object.Kind != "Each" || object.Topology != "usmesh" || !slices.Equal(object.Clusters, want) {
 		t.Errorf("%+v", object)
 	}

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -84,11 +85,21 @@ func (a *app) variables(ctx context.Context, m *plan.Mesh) ([][2]string, error) 
 	atOnce(a.parallel, len(names), func(i int) { places[i], errs[i] = placeOf(ctx, m, names[i]) })
 	for _, err := range errs {
 		if err != nil {
-			return nil, err
+			return nil, a.orMake(err)
 		}
 	}
 	return variablesOf(places), nil
 }
+
+// orMake says how to get a cluster that is not there; other errors stay as they are.
+func (a *app) orMake(err error) error {
+	if !errors.Is(err, plan.ErrNoCluster) {
+		return err
+	}
+	return diag.Hint(err, a.toMake())
+}
+
+func (a *app) toMake() string { return "`" + a.command("up") + "` makes what is missing" }
 
 // variablesOf are names and values in a fixed order. A variable without a value is empty, so
 // that scripts may use it under `set -u`.

@@ -50,7 +50,10 @@ func TestShellsReadWhatIsWritten(t *testing.T) {
 func TestEnvCommandLine(t *testing.T) {
 	h := newHost(t)
 	call(t, "env", "--shell", "tcsh", "-f", example).hinted(t, wrong, `there is no shell "tcsh"`, "sh, fish or powershell")
-	h.call("env", "-f", example).refused(t, failed, "usmesh-west: the cluster does not exist")
+	h.call("env", "-f", example).hinted(t, failed, "usmesh-west: the cluster does not exist", "`meshfed up -f "+example+" --state-dir "+h.state+"` makes what is missing")
+	if object := asJSON(t, failed, "env", "-f", example, "--state-dir", h.state, "-o", "json"); len(object.Hints) != 1 {
+		t.Errorf("%q", object.Hints)
+	}
 	h.madeNothing()
 }
 

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -120,7 +121,7 @@ func create(path string, data []byte) error {
 	case errors.Is(err, fs.ErrExist):
 		return usage(diag.Hint(fmt.Errorf("%s is there already, and init never overwrites", path), "name another file, or - for standard output"))
 	case errors.Is(err, fs.ErrNotExist):
-		return usage(diag.Hint(fmt.Errorf("there is no folder %s", filepath.Dir(path)), "mkdir -p "+shellWord(filepath.Dir(path))))
+		return usage(diag.Hint(fmt.Errorf("there is no folder %s", filepath.Dir(path)), "mkdir -p "+run.ShellWord(filepath.Dir(path))))
 	case err != nil:
 		return fmt.Errorf("writing the topology file: %w", err)
 	}

@@ -38,7 +38,7 @@ func (a *app) kubeconfig() *cobra.Command {
 			}
 			data, err := m.Kubeconfig(cmd.Context(), names)
 			if err != nil {
-				return err
+				return a.orMake(err)
 			}
 			if a.output == "json" {
 				// kubectl reads a kubeconfig in JSON too, so it keeps its own form.

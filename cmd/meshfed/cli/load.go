@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/ui"
 )
 
@@ -61,11 +63,15 @@ type source struct {
 	holds []archived
 }
 
-// findArchives tells archives from images, and refuses archives that can not be read.
+// findArchives tells archives from images, and refuses archives that can not be read. What is
+// named twice is loaded once.
 func findArchives(args []string) ([]*source, error) {
 	var sources []*source
 	var errs []error
-	for _, arg := range args {
+	for i, arg := range args {
+		if slices.Contains(args[:i], arg) {
+			continue
+		}
 		info, err := os.Stat(arg)
 		named := strings.HasSuffix(arg, ".tar") || strings.HasSuffix(arg, ".tar.gz") || strings.HasSuffix(arg, ".tgz")
 		switch {
@@ -99,7 +105,7 @@ func missing(ctx context.Context, e cluster.Engine, sources []*source) error {
 			return err
 		case !there:
 			errs = append(errs, diag.Hint(fmt.Errorf("%s does not have the image %s", e.Name(), s.image),
-				fmt.Sprintf("`%s pull %s`, or build it; or name an archive (.tar)", e.Name(), shellWord(s.image))))
+				fmt.Sprintf("`%s pull %s`, or build it; or name an archive (.tar)", e.Name(), run.ShellWord(s.image))))
 		}
 	}
 	return errors.Join(errs...)
@@ -138,7 +144,7 @@ func (a *app) runLoad(ctx context.Context, m *plan.Mesh, sources []*source) erro
 	observe, done := a.view(steps)
 	result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 	done()
-	return a.printLoaded(ctx, m, names, results, result.Err())
+	return a.printLoaded(ctx, m, names, results, a.orMake(result.Err()))
 }
 
 // saving writes an image of the engine to a file.

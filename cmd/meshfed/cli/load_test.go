@@ -89,6 +89,23 @@ func TestLoadFromTheEngine(t *testing.T) {
 	}
 }
 
+// TestLoadTwice: what a script names twice, as an image or as an archive, is loaded once.
+func TestLoadTwice(t *testing.T) {
+	t.Parallel()
+	a, m, clusters := newStandIns(t, "west", "east")
+	a.quiet = true
+	m.Engine = &clustertest.Engine{Answers: []clustertest.Answer{
+		{To: "image inspect", Out: "{}"}, {To: "save shop:dev", Out: saved(t, "shop:dev")}}}
+	path := filepath.Join(t.TempDir(), "web.tar")
+	must(t, os.WriteFile(path, []byte(saved(t, "ghcr.io/shop/web:1")), 0o600))
+	sources, err := findArchives([]string{"shop:dev", path, "shop:dev", path})
+	must(t, err)
+	must(t, a.runLoad(t.Context(), m, sources))
+	if stdout, _ := a.printed(); len(clusters.loaded) != 4 || strings.Count(stdout, "shop:dev") != 2 || strings.Count(stdout, "web:1") != 2 {
+		t.Errorf("%q\n%s", clusters.loaded, stdout)
+	}
+}
+
 func TestLoadNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	a, m, clusters := newStandIns(t, "west", "east")
@@ -116,8 +133,9 @@ func TestLoadIntoSomeClusters(t *testing.T) {
 	must(t, err)
 	err = a.runLoad(t.Context(), m, sources)
 	stdout, _ := a.printed()
-	if err == nil || diag.Cluster(err) != "east" || !strings.Contains(err.Error(), "the cluster does not exist") {
-		t.Errorf("%v", err)
+	if err == nil || diag.Cluster(err) != "east" || !strings.Contains(err.Error(), "the cluster does not exist") ||
+		!strings.Contains(strings.Join(diag.Hints(err), ""), "`meshfed up -f "+example+"`") {
+		t.Errorf("%v, %q", err, diag.Hints(err))
 	}
 	if len(clusters.loaded) != 1 || !strings.Contains(stdout, "ghcr.io/shop/web:1") {
 		t.Errorf("%q: %s", clusters.loaded, stdout)

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/internal/version"
 	"github.com/meshfed/meshfed/topology"
@@ -61,11 +62,11 @@ func writable(path string) error {
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		return diag.Hint(fmt.Errorf("--report %s: there is no folder %s", path, dir), "mkdir -p "+shellWord(dir))
+		return diag.Hint(fmt.Errorf("--report %s: there is no folder %s", path, dir), "mkdir -p "+run.ShellWord(dir))
 	}
 	f, err := os.CreateTemp(dir, ".meshfed-report-*")
 	if err != nil {
-		return diag.Hint(fmt.Errorf("--report %s: the folder %s can not be written to: %w", path, dir, errors.Unwrap(err)), "ls -ld "+shellWord(dir))
+		return diag.Hint(fmt.Errorf("--report %s: the folder %s can not be written to: %w", path, dir, errors.Unwrap(err)), "ls -ld "+run.ShellWord(dir))
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/bundle"
 	"github.com/meshfed/meshfed/internal/cluster"
@@ -79,39 +80,85 @@ func provider(m *plan.Mesh) *kind.Provider {
 	return p
 }
 
+// engineAnswers bounds how long a container engine may take to say what it is and has.
+const engineAnswers = 30 * time.Second
+
 // findEngine uses the engine that an earlier `up` has used, else the host's. With the state
 // directory lost the clusters may be on another engine than the one that is found first.
 func (a *app) findEngine(ctx context.Context, m *plan.Mesh) error {
+	bounded, cancel := context.WithTimeout(ctx, engineAnswers)
+	defer cancel()
+	err := a.askEngines(bounded, m)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return diag.Hint(fmt.Errorf("finding the container engine: no answer within %s: %w", engineAnswers, err),
+			"`docker info` or `podman info` shows what is wrong with it")
+	}
+	return err
+}
+
+func (a *app) askEngines(ctx context.Context, m *plan.Mesh) error {
 	recorded, err := m.State.Engine()
 	if err != nil {
 		return err
 	}
-	if m.Facts, err = cluster.Detect(ctx, recorded); err != nil {
+	if m.Facts, err = cluster.Detect(ctx, recorded.Name); err != nil {
 		return err
 	}
 	if err := m.Facts.Permitted(); err != nil {
 		return err
 	}
 	m.Engine = cluster.Open(m.Facts, m.State.Path)
-	if recorded != "" || !m.Topology.OwnsNetwork() {
-		return nil
+	if recorded.Name != "" {
+		return sameEngine(m, recorded)
 	}
-	if _, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName()); !errors.Is(err, cluster.ErrNoNetwork) {
-		return nil // there, or a question for whoever needs the network
+	here, err := holds(ctx, m, m.Engine)
+	if err != nil || here {
+		return err
 	}
 	for _, other := range cluster.Engines() {
 		if other == m.Facts.Engine {
 			continue
 		}
 		facts, err := cluster.Detect(ctx, other)
-		if err != nil {
+		if err != nil || facts.Permitted() != nil {
 			continue // not on this host
 		}
 		engine := cluster.Open(facts, m.State.Path)
-		if _, err := cluster.InspectNetwork(ctx, engine, m.Topology.NetworkName()); err == nil {
+		if there, err := holds(ctx, m, engine); err == nil && there {
 			m.Facts, m.Engine = facts, engine
 			m.Facts.Why = "the clusters are there"
 		}
+	}
+	return nil
+}
+
+// holds says whether an engine has the topology's clusters.
+func holds(ctx context.Context, m *plan.Mesh, e cluster.Engine) (bool, error) {
+	if !m.Topology.OwnsNetwork() {
+		owner, err := kind.FindOwner(ctx, e, m.Topology.Metadata.Name)
+		return owner != "", err
+	}
+	_, err := cluster.InspectNetwork(ctx, e, m.Topology.NetworkName())
+	if errors.Is(err, cluster.ErrNoNetwork) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// sameEngine refuses to look for a mesh where it is not: nothing of it would be found there,
+// and a `down` would take that for an answer.
+func sameEngine(m *plan.Mesh, recorded state.Engine) error {
+	name := m.Topology.Metadata.Name
+	forget := "; if what was there is gone for good, remove " + filepath.Join(m.State.Path, "engine.json")
+	if recorded.ID != "" && m.Facts.EngineID != "" && recorded.ID != m.Facts.EngineID {
+		return diag.Hint(fmt.Errorf("the clusters of %s are on another %s: it was %s, and this one is %s (%s)",
+			name, recorded.Name, recorded.ID, m.Facts.EngineID, m.Facts.Why),
+			"use the DOCKER_HOST or context that they were made with"+forget)
+	}
+	if recorded.Network != "" && recorded.Network != m.Topology.NetworkName() {
+		return diag.Hint(fmt.Errorf("the clusters of %s are on container network %s, and the file says %s",
+			name, recorded.Network, m.Topology.NetworkName()),
+			"put the old spec.containerNetwork back; `meshfed down` with it, and `meshfed up` with the new one, moves the mesh"+forget)
 	}
 	return nil
 }
@@ -140,7 +187,8 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	}
 	p := provider(m)
 	if owner {
-		if err := m.State.SetEngine(m.Facts.Engine); err != nil {
+		where := state.Engine{Name: m.Facts.Engine, ID: m.Facts.EngineID, Network: m.Topology.NetworkName()}
+		if err := m.State.SetEngine(where); err != nil {
 			return err
 		}
 	}
@@ -148,10 +196,20 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	return nil
 }
 
-// chooseImages decides where images come from: the bundle that is named; a mirror that the
-// topology names; else the bundle that `bundle build` or `bundle pull` has left; else the
-// registries in which images are published. Nothing is asked of any registry yet.
+// chooseImages decides where images come from: the bundle that is named, or was named last
+// time; a mirror that the topology names; else the bundle that `bundle build` or `bundle pull`
+// has left; else the registries in which images are published. Nothing is asked of any registry
+// yet.
 func (a *app) chooseImages(m *plan.Mesh, dir string) error {
+	if dir == "" {
+		last, err := m.State.Bundle()
+		if err != nil {
+			return err
+		}
+		if _, serr := os.Stat(filepath.Join(last, "bundle.json")); last != "" && serr == nil {
+			dir = last
+		}
+	}
 	if dir == "" && m.Topology.Spec.Images.Mirror != "" {
 		m.Pull = true
 		return nil

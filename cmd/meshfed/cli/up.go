@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -51,12 +52,21 @@ func (a *app) up() *cobra.Command {
 			if err := a.settle(ctx, m, true); err != nil {
 				return err
 			}
+			if bundleDir != "" {
+				kept, err := filepath.Abs(m.Bundle.Dir)
+				if err == nil {
+					err = m.State.SetBundle(kept)
+				}
+				if err != nil {
+					return err
+				}
+			}
 			a.saySource(m)
 			return a.runUp(ctx, m, verifyMode)
 		},
 	}
 	a.reportFlag(c)
-	c.Flags().StringVar(&bundleDir, "bundle", "", "image bundle in `DIR` to make clusters from (default: what bundle build makes)")
+	c.Flags().StringVar(&bundleDir, "bundle", "", "make clusters from the image bundle in `DIR` (default: the one named last, else the mirror that the file names, else the bundle that bundle pull or build left, else the registries)")
 	c.Flags().StringVar(&verifyMode, "verify", "auto", "auto (when something changed or the last verify did not pass), always, full (with failover) or never")
 	return c
 }
@@ -150,16 +160,7 @@ func (a *app) command(verb string, flags ...string) string {
 	}
 	words = append(words, flags...)
 	for i := range words {
-		words[i] = shellWord(words[i])
+		words[i] = run.ShellWord(words[i])
 	}
 	return strings.Join(words, " ")
-}
-
-// shellWord quotes what a shell would take apart.
-func shellWord(word string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=:,@%+"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -71,7 +71,7 @@ func (p *Provider) unrouted(ctx context.Context, r record, list []cluster.Contai
 		now.Nodes[c.Name] = nodeRecord{Address: c.Networks[p.network], Pods: r.Nodes[c.Name].Pods}
 	}
 	err := onEach(nodeNames(r.Spec), func(node string) error {
-		out, err := p.engine.Run(ctx, "exec", node, "ip", "-4", "route", "show")
+		out, err := p.exec(ctx, node, "ip", "-4", "route", "show")
 		if err != nil {
 			return fmt.Errorf("%s does not say its routes: %w", node, err)
 		}
@@ -102,7 +102,7 @@ func (p *Provider) bridgeEarly(ctx context.Context, s cluster.Spec) error {
 // writeBridge writes the CNI configuration of one node and runs what comes after it.
 func (p *Provider) writeBridge(ctx context.Context, node string, subnet netip.Prefix, after string) error {
 	script := fmt.Sprintf("cat > %[1]s.new && mv %[1]s.new %[1]s", bridgePath) + after
-	err := p.engine.Pipe(ctx, strings.NewReader(bridgeConfig(subnet)), nil, "exec", "--interactive", node, "sh", "-c", script)
+	err := p.feed(ctx, node, bridgeConfig(subnet), script)
 	if err != nil {
 		return fmt.Errorf("setting up pod networking on %s: %w", node, err)
 	}
@@ -115,7 +115,7 @@ func (p *Provider) podSubnets(ctx context.Context, s cluster.Spec) (map[string]n
 	want := len(nodes(s))
 	err := poll.Until(ctx, poll.Options{What: "the pod subnets of " + s.Name, Interval: 200 * time.Millisecond, Deadline: cidrDeadline},
 		func(ctx context.Context) (bool, string, error) {
-			out, err := p.engine.Run(ctx, "exec", controlPlanes(s)[0], "kubectl", "--kubeconfig="+adminConf, "get", "nodes", "--output=json")
+			out, err := p.exec(ctx, controlPlanes(s)[0], "kubectl", "--kubeconfig="+adminConf, "get", "nodes", "--output=json")
 			if err == nil {
 				subnets, err = parseNodes([]byte(out))
 			}

@@ -17,7 +17,9 @@
 //
 // Node addresses do not survive a restart. Other clusters' pods reach an API by the name of its
 // node where the engine's DNS serves names; routes between the nodes are written again, and the
-// record tells what has moved.
+// record tells what has moved. An engine that was killed leaves the interfaces of its containers
+// on the network for up to two minutes, with the addresses that it gives to the next ones:
+// nodes that were started lately are looked at from another one, and make themselves heard.
 //
 // It refuses clusters of the same name that are not proven ours, several control planes (their
 // etcds lose each other with their addresses), and it never changes a user's own kubeconfig.

@@ -100,6 +100,9 @@ func (p *Provider) makeAnew(ctx context.Context, s cluster.Spec) error {
 			err = earlyErr
 		}
 	}
+	if err != nil && !begun {
+		err = errors.Join(err, p.disown(ctx, s.Name))
+	}
 	if err != nil {
 		return err
 	}
@@ -125,7 +128,23 @@ func (p *Provider) early(ctx context.Context, s cluster.Spec) error {
 	if s.BridgeCNI && !routed(s) {
 		network = p.bridgeEarly(ctx, s)
 	}
-	return errors.Join(network, p.writeRegistries(ctx, s), p.noteContainers(ctx, s.Name))
+	return errors.Join(network, p.reachable(ctx, s.Name), p.writeRegistries(ctx, s), p.noteContainers(ctx, s.Name))
+}
+
+// reachable makes sure that the ports of this host lead to the cluster's containers, and not to
+// those that a killed process had on the same ports.
+func (p *Provider) reachable(ctx context.Context, name string) error {
+	list, err := p.nodes(ctx, name)
+	if err != nil {
+		return err
+	}
+	var ports []int
+	for _, c := range list {
+		for _, host := range c.Ports {
+			ports = append(ports, host)
+		}
+	}
+	return cluster.DropStaleRedirects(ctx, p.engine, ports)
 }
 
 // finish gives a cluster whose API answers what its nodes need of each other, and records it
@@ -133,6 +152,9 @@ func (p *Provider) early(ctx context.Context, s cluster.Spec) error {
 func (p *Provider) finish(ctx context.Context, r record) error {
 	list, err := p.nodes(ctx, r.Spec.Name)
 	if err != nil {
+		return err
+	}
+	if err := p.reachable(ctx, r.Spec.Name); err != nil {
 		return err
 	}
 	r.Nodes = map[string]nodeRecord{}
@@ -197,15 +219,22 @@ func (p *Provider) start(ctx context.Context, s cluster.Spec, f found) error {
 			continue
 		}
 		if _, err := p.engine.Run(ctx, "start", c.Name); err != nil {
-			err = fmt.Errorf("starting container %s: %w", c.Name, err)
+			err = fmt.Errorf("starting container %s: %w", c.Name, reasoned(err))
 			if portTaken(err) {
 				err = diag.Hint(err, "another program listens on a port of the cluster: stop it and run meshfed up again")
 			}
 			return err
 		}
 	}
+	if err := p.reachable(ctx, s.Name); err != nil {
+		return err
+	}
+	p.keepAnnouncing(ctx, f.containers)
 	if err := p.waitForAPI(ctx, s.Name); err != nil {
 		return diag.Hint(err, "if it does not come back, meshfed down and meshfed up make it anew")
+	}
+	if err := p.settle(ctx, s.Name); err != nil {
+		return err
 	}
 	r, err := p.adopt(ctx, s, f.record)
 	if err != nil {

@@ -50,6 +50,10 @@ func fakeChild(behave string) int {
 		fmt.Println(errorPrefix + err.Error())
 		return 1
 	}
+	if behave == "refuse" {
+		fmt.Println(errorPrefix + "kind refuses")
+		return 1
+	}
 	fmt.Println("preparing nodes")
 	fmt.Println(nodesRun)
 	switch behave {

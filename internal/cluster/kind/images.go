@@ -55,7 +55,7 @@ func (p *Provider) images(ctx context.Context, name string) (map[string]string, 
 	var mu sync.Mutex
 	var each []map[string]string
 	err = onEach(list, func(node string) error {
-		out, err := p.engine.Run(ctx, "exec", node, "ctr", "--namespace=k8s.io", "images", "list")
+		out, err := p.exec(ctx, node, "ctr", "--namespace=k8s.io", "images", "list")
 		if err != nil {
 			return fmt.Errorf("asking %s: %w", node, err)
 		}

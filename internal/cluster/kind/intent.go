@@ -18,6 +18,14 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster"
 )
 
+const (
+	// intentTime is how long after the note the containers of a cluster may be made, when the
+	// process that made them did not live to add their ids: kind pulls the node image first.
+	intentTime = time.Hour
+	// disownTime bounds what is done after making a cluster has failed, or was interrupted.
+	disownTime = 5 * time.Second
+)
+
 // intent says that we set out to make a cluster on a shared network. Its containers can have no
 // label of ours, and the record in the node comes last; until then this file proves whose they
 // are. It is removed with the cluster.
@@ -91,6 +99,25 @@ func (p *Provider) forget(name string) error {
 	return nil
 }
 
+// disown forgets a cluster of which kind has made nothing, so that one of that name that someone
+// else makes later is not taken for it. ctx may have ended.
+func (p *Provider) disown(ctx context.Context, name string) error {
+	if p.intentPath(name) == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disownTime)
+	defer cancel()
+	list, err := cluster.Containers(ctx, p.engine, "name="+nodePattern(name))
+	if err != nil || len(list) > 0 {
+		return err
+	}
+	volumes, err := p.volumes(ctx, name, false)
+	if err != nil || len(volumes) > 0 {
+		return err
+	}
+	return p.forget(name)
+}
+
 // noteContainers adds the containers of a cluster that kind has just made to its note: kind makes
 // none when there is one of that name.
 func (p *Provider) noteContainers(ctx context.Context, name string) error {
@@ -126,7 +153,7 @@ func (p *Provider) proven(ctx context.Context, name string, list []cluster.Conta
 }
 
 // covers says whether every container is one that the note speaks of: by its id, or, while ids
-// were not known, because it was made after the note.
+// were not known, because it was made soon after the note.
 func (p *Provider) covers(ctx context.Context, in intent, list []cluster.Container) (bool, error) {
 	ids := make([]string, len(list))
 	for i, c := range list {
@@ -142,7 +169,7 @@ func (p *Provider) covers(ctx context.Context, in intent, list []cluster.Contain
 	times := strings.Fields(out)
 	for _, text := range times {
 		made, err := time.Parse(`"`+time.RFC3339Nano+`"`, text)
-		if err != nil || made.Before(in.Begun) {
+		if err != nil || made.Before(in.Begun) || made.After(in.Begun.Add(intentTime)) {
 			return false, nil
 		}
 	}

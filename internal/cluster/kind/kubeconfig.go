@@ -54,7 +54,7 @@ func (p *Provider) kubeconfig(ctx context.Context, name string, from cluster.Van
 			return nil, err
 		}
 	}
-	out, err := p.engine.Run(ctx, "exec", name+"-control-plane", "cat", adminConf)
+	out, err := p.exec(ctx, name+"-control-plane", "cat", adminConf)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +166,10 @@ func (p *Provider) waitForAPI(ctx context.Context, name string) error {
 		Observe: func(state string) { p.observe(ctx, name, state) },
 	}, func(ctx context.Context) (bool, string, error) {
 		err := p.askAPI(ctx, name)
+		if err != nil {
+			// It may be that something else has its address.
+			p.announce(ctx, name+"-control-plane")
+		}
 		return err == nil, "it does not answer", err
 	})
 }

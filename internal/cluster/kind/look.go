@@ -56,7 +56,21 @@ func (p *Provider) look(ctx context.Context, s cluster.Spec) (found, error) {
 	if f.status.State != "" {
 		f.status.Notes = moved(f.record, list, p.network)
 	}
+	if f.status.State == cluster.Ready {
+		f.status.Notes = append(f.status.Notes, unknown(f.record.Spec.Registries, s.Registries)...)
+	}
 	return f, errors.Join(err, ctx.Err())
+}
+
+// unknown says which registries the nodes have not been told of.
+func unknown(told, want []cluster.Registry) []string {
+	var notes []string
+	for _, r := range want {
+		if !slices.Contains(told, r) {
+			notes = append(notes, fmt.Sprintf("the nodes do not know yet that %s is at %s", r.Host, r.Server))
+		}
+	}
+	return notes
 }
 
 // judgeNothing looks for volumes, which kind makes before the containers.
@@ -79,15 +93,16 @@ func (p *Provider) judge(ctx context.Context, s cluster.Spec, list []cluster.Con
 	if i := slices.IndexFunc(list, func(c cluster.Container) bool { return !c.Running() }); i >= 0 {
 		return p.judgeStopped(ctx, s, first, list[i])
 	}
-	out, err := p.engine.Run(ctx, "exec", first.Name, "sh", "-c", "cat "+recordPath+" && echo && cat "+adminConf+" || true")
+	const script = "cat " + recordPath + " && echo && cat " + adminConf + " || true"
+	out, err := p.exec(ctx, first.Name, "sh", "-c", script)
 	if err != nil {
-		// "running" to the engine, which has not seen its processes end; or the engine itself
-		// is in trouble, and then a cluster that lives must not be taken for dead: it would be
-		// removed.
-		if listens(ctx, hostServer(list)) {
-			return cluster.Status{}, record{}, fmt.Errorf("container %s runs, but nothing can be started in it: %w", first.Name, err)
+		var dead bool
+		switch out, dead, err = p.again(ctx, list, first, err, script); {
+		case err != nil:
+			return cluster.Status{}, record{}, err
+		case dead:
+			return cluster.Status{State: cluster.HalfMade, Reason: fmt.Sprintf("container %s is dead", first.Name)}, record{}, nil
 		}
-		return cluster.Status{State: cluster.HalfMade, Reason: fmt.Sprintf("container %s is dead", first.Name)}, record{}, nil
 	}
 	recorded, admin, _ := strings.Cut(out, "\n")
 	r, ok := parseRecord(recorded)
@@ -107,7 +122,33 @@ func (p *Provider) judge(ctx context.Context, s cluster.Spec, list []cluster.Con
 	if reason := p.unrouted(ctx, r, list); reason != "" {
 		return cluster.Status{State: cluster.Impaired, Reason: reason}, r, nil
 	}
+	if reason := p.unreached(ctx, list); reason != "" {
+		return cluster.Status{State: cluster.Impaired, Reason: reason}, r, nil
+	}
 	return cluster.Status{State: cluster.Ready}, r, nil
+}
+
+// again asks a node once more in which nothing could be started. It is dead when it is only
+// "running" to the engine, which has not seen its processes end. When the engine itself is in
+// trouble, or was started again meanwhile, a cluster that lives must not be taken for dead: it
+// would be removed.
+func (p *Provider) again(ctx context.Context, list []cluster.Container, first cluster.Container, err error, script string) (out string, dead bool, _ error) {
+	if errors.Is(err, errSilent) || listens(ctx, hostServer(list)) {
+		return "", false, fmt.Errorf("container %s runs, but nothing can be started in it: %w", first.Name, err)
+	}
+	now, err := p.nodes(ctx, first.Labels[clusterLabel])
+	if err != nil {
+		return "", false, err
+	}
+	i := slices.IndexFunc(now, func(c cluster.Container) bool { return c.ID == first.ID })
+	if i < 0 || !now[i].Running() || !now[i].Started.Equal(first.Started) {
+		return "", false, diag.Hint(fmt.Errorf("container %s was stopped or started while it was looked at", first.Name), "run the command again")
+	}
+	out, err = p.exec(ctx, first.Name, "sh", "-c", script)
+	if errors.Is(err, errSilent) || ctx.Err() != nil {
+		return "", false, errors.Join(err, ctx.Err())
+	}
+	return out, err != nil, nil
 }
 
 // interrupted is the reason of a cluster without a record.

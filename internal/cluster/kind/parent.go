@@ -73,10 +73,9 @@ func (p *Provider) child(ctx context.Context, verb string, o order, state func(s
 	}
 	defer stdin.Close()
 	defer pipe.Close()
-	// An order is far smaller than what a pipe holds, so this does not wait for the child.
-	if _, err := pipe.Write(append(data, '\n')); err != nil {
-		return err
-	}
+	// Beside the child, which reads it: patches may be larger than what a pipe holds. A child
+	// that ends first ends this too, by the closing of both ends, and says why itself.
+	go func() { _, _ = pipe.Write(append(data, '\n')) }()
 	var said error
 	states := &lines{each: func(line string) {
 		if text, ok := strings.CutPrefix(line, errorPrefix); ok {

@@ -5,6 +5,8 @@ package kind
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/run"
 )
 
 const (
@@ -71,6 +74,22 @@ func portTaken(err error) bool {
 	return strings.Contains(text, "address already in use") || strings.Contains(text, "port is already allocated")
 }
 
+// reasoned puts the line of what the engine said that tells why into an error whose last line
+// only says that it failed: docker start ends with the names of what did not start.
+func reasoned(err error) error {
+	var failed *run.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	for line := range strings.Lines(failed.Output) {
+		line = strings.TrimSpace(line)
+		if reason, ok := strings.CutPrefix(line, "Error response from daemon: "); ok && !strings.HasSuffix(strings.TrimSpace(failed.Output), line) {
+			return fmt.Errorf("%w: %s", err, reason)
+		}
+	}
+	return err
+}
+
 // choosePorts gives each port that may be any one of the host's a free one, and holds it for
 // this process until release is called: clusters are made side by side, and an engine listens
 // only after a while. The spec of the caller is left as it is.
@@ -84,10 +103,8 @@ func (p *Provider) choosePorts(ctx context.Context, s cluster.Spec) (chosen clus
 	if err != nil {
 		return s, nil, err
 	}
-	for _, c := range containers {
-		for _, outside := range c.Ports {
-			used[outside] = true
-		}
+	if err := p.reserved(ctx, containers, used); err != nil {
+		return s, nil, err
 	}
 	for _, port := range s.Ports {
 		if !port.Any {
@@ -120,6 +137,42 @@ func (p *Provider) choosePorts(ctx context.Context, s cluster.Spec) (chosen clus
 		held, p.taken[free], s.Ports[i].Host = append(held, free), true, free
 	}
 	return s, release, nil
+}
+
+// reserved adds the host ports that containers have, or will have when they are started again:
+// Docker names those of one that is stopped only among what it was made from.
+func (p *Provider) reserved(ctx context.Context, containers []cluster.Container, used map[int]bool) error {
+	var stopped []string
+	for _, c := range containers {
+		for _, outside := range c.Ports {
+			used[outside] = true
+		}
+		if !c.Running() {
+			stopped = append(stopped, c.ID)
+		}
+	}
+	if len(stopped) == 0 {
+		return nil
+	}
+	out, err := p.engine.Run(ctx, append([]string{"container", "inspect", "--format", "{{json .HostConfig.PortBindings}}"}, stopped...)...)
+	if ctx.Err() != nil {
+		return err
+	}
+	// One that has gone since it was listed fails the command; the others are named all the same.
+	for line := range strings.Lines(out) {
+		var bindings map[string][]struct{ HostPort string }
+		if json.Unmarshal([]byte(line), &bindings) != nil {
+			continue
+		}
+		for _, list := range bindings {
+			for _, b := range list {
+				if port, err := strconv.Atoi(b.HostPort); err == nil {
+					used[port] = true
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // freePort is the first port from begin on that nobody listens on; 0 when there is none.

@@ -57,14 +57,23 @@ func TestChoosePorts(t *testing.T) {
 
 func TestChosenPortsLeaveOutThoseOfStoppedClusters(t *testing.T) {
 	t.Parallel()
-	p, _, _ := fakeProvider(t, "ok", exists("exited", "meshfed-lab", 38417)...)
-	chosen, release, err := p.choosePorts(t.Context(), anyFrom(38417))
-	if err != nil {
-		t.Fatal(err)
+	bindings := func(text string) clustertest.Answer {
+		return clustertest.Answer{To: "container inspect --format", Out: text}
 	}
-	release()
-	if chosen.Ports[0].Host == 38417 || len(p.taken) != 0 {
-		t.Errorf("chosen %d, still held %v", chosen.Ports[0].Host, p.taken)
+	for name, answers := range map[string][]clustertest.Answer{
+		"podman": append([]clustertest.Answer{bindings("null")}, exists("exited", "meshfed-lab", 38417)...),
+		// It names the ports of what runs only.
+		"docker": append([]clustertest.Answer{bindings("null\n" + `{"30080/tcp":[{"HostIp":"127.0.0.1","HostPort":"38417"}]}`)}, exists("exited", "meshfed-lab", 0)...),
+	} {
+		p, _, _ := fakeProvider(t, "ok", answers...)
+		chosen, release, err := p.choosePorts(t.Context(), anyFrom(38417))
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if chosen.Ports[0].Host == 38417 || len(p.taken) != 0 {
+			t.Errorf("%s: chosen %d, still held %v", name, chosen.Ports[0].Host, p.taken)
+		}
 	}
 }
 

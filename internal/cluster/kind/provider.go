@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
@@ -45,6 +46,8 @@ type Provider struct {
 	facts   cluster.Facts
 	network string
 	labels  map[string]string
+	// execTime is the constant, but in tests.
+	execTime time.Duration
 
 	mu sync.Mutex
 	// taken are host ports of clusters that are being made at this moment.
@@ -59,7 +62,7 @@ var (
 // New returns a Provider whose clusters join the named container network. labels are those of
 // our topology and owner; the network carries them too unless it is Shared.
 func New(e cluster.Engine, f cluster.Facts, network string, labels map[string]string) *Provider {
-	return &Provider{engine: e, facts: f, network: network, labels: labels, taken: map[int]bool{},
+	return &Provider{engine: e, facts: f, network: network, labels: labels, execTime: execTime, taken: map[int]bool{},
 		Observe: func(ctx context.Context, _, state string) { graph.State(ctx, "%s", state) }}
 }
 
@@ -134,8 +137,13 @@ func (p *Provider) Delete(ctx context.Context, name string) error {
 	return diag.Op(p.remove(ctx, name), name, "removing the cluster")
 }
 
+// logTime bounds the collecting of logs: a node that is in trouble may never answer.
+const logTime = 5 * time.Minute
+
 // CollectLogs lets kind write the nodes' logs to dir. The cluster must run.
 func (p *Provider) CollectLogs(ctx context.Context, name, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, logTime)
+	defer cancel()
 	dir, err := filepath.Abs(dir)
 	if err == nil {
 		err = p.child(ctx, "logs", order{Spec: cluster.Spec{Name: name}, Facts: p.facts, Dir: dir}, func(string) {})

@@ -45,8 +45,7 @@ func (p *Provider) writeRecord(ctx context.Context, r record) error {
 		return err
 	}
 	node := controlPlanes(r.Spec)[0]
-	err = p.engine.Pipe(ctx, strings.NewReader(string(data)), nil, "exec", "--interactive", node,
-		"sh", "-c", "cat > "+recordPath+".new && mv "+recordPath+".new "+recordPath)
+	err = p.feed(ctx, node, string(data), "cat > "+recordPath+".new && mv "+recordPath+".new "+recordPath)
 	if err != nil {
 		return fmt.Errorf("recording in %s that the cluster is whole: %w", node, err)
 	}
@@ -57,7 +56,7 @@ func (p *Provider) writeRecord(ctx context.Context, r record) error {
 // An engine in trouble is an error: a whole cluster must not be taken for a half-made one.
 func (p *Provider) readRecord(ctx context.Context, c cluster.Container) (record, bool, error) {
 	if c.Running() {
-		if out, err := p.engine.Run(ctx, "exec", c.Name, "sh", "-c", "cat "+recordPath+" || true"); err == nil {
+		if out, err := p.exec(ctx, c.Name, "sh", "-c", "cat "+recordPath+" || true"); err == nil {
 			r, ok := parseRecord(out)
 			return r, ok, nil
 		}

@@ -54,8 +54,7 @@ func (p *Provider) writeRegistries(ctx context.Context, s cluster.Spec) error {
 				return err
 			}
 			dir := registriesPath + "/" + r.Host
-			err = p.engine.Pipe(ctx, strings.NewReader(text), nil, "exec", "--interactive", node,
-				"sh", "-c", fmt.Sprintf("mkdir -p %[1]s && cat > %[1]s/hosts.new && mv %[1]s/hosts.new %[1]s/hosts.toml", dir))
+			err = p.feed(ctx, node, text, fmt.Sprintf("mkdir -p %[1]s && cat > %[1]s/hosts.new && mv %[1]s/hosts.new %[1]s/hosts.toml", dir))
 			if err != nil {
 				return fmt.Errorf("telling %s where registry %s is: %w", node, r.Host, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/cluster/clustertest"
@@ -40,7 +41,8 @@ func TestOnASharedNetworkOnlyProvenClustersAreOurs(t *testing.T) {
 		"the record says so":         {[]clustertest.Answer{recordedAs(t, record{Labels: mine, Spec: west()}, admin)}, nil, true},
 		"another owner's record":     {[]clustertest.Answer{recordedAs(t, record{Labels: other, Spec: west()}, admin)}, nil, false},
 		"no record and no note":      {[]clustertest.Answer{noRecord}, nil, false},
-		"noted before it was made":   {[]clustertest.Answer{created("2126-11-22T10:00:00.5Z"), noRecord}, []string{}, true},
+		"noted before it was made":   {[]clustertest.Answer{created(time.Now().Add(time.Minute).Format(time.RFC3339Nano)), noRecord}, []string{}, true},
+		"noted long before":          {[]clustertest.Answer{created("2126-11-22T10:00:00.5Z"), noRecord}, []string{}, false},
 		"there before the note":      {[]clustertest.Answer{created("2020-11-22T10:00:00+01:00"), noRecord}, []string{}, false},
 		"noted with its containers":  {[]clustertest.Answer{noRecord}, []string{"id-lab-west"}, true},
 		"others took its place":      {[]clustertest.Answer{noRecord}, []string{"id-of-one-long-gone"}, false},
@@ -129,5 +131,29 @@ func TestVolumesOfOthersStay(t *testing.T) {
 	}
 	if err := p.Delete(t.Context(), "lab-west"); err != nil || len(e.Calls("volume rm")) != 0 {
 		t.Errorf("%v, %q", err, e.Calls("volume"))
+	}
+}
+
+// A note of what was never made must not make us the owner of what someone else makes later.
+func TestANoteOfNothingIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answers []clustertest.Answer
+		kept    bool
+	}{
+		"nothing was made": {nothing(), false},
+		"a container was":  {append([]clustertest.Answer{{To: "ps", Once: true}, {To: "ps", Once: true}}, exists("created", "kind", 1)...), true},
+		"a volume was":     {append([]clustertest.Answer{{To: "volume ls", Out: fixture(t, "volumes.json")}}, nothing()...), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, _ := sharedProvider(t, "refuse", test.answers...)
+			if err := p.Ensure(t.Context(), west()); err == nil || !strings.Contains(err.Error(), "kind refuses") {
+				t.Errorf("%v", err)
+			}
+			if _, kept := p.intended("lab-west"); kept != test.kept {
+				t.Errorf("the note is there: %v", kept)
+			}
+		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/diag"
 )
 
 const (
@@ -20,6 +21,8 @@ const (
 	freezer = "/sys/fs/cgroup/freezer"
 	// thawInterval is how often a removal that takes its time is helped.
 	thawInterval = time.Second
+	// removeTime bounds the removal of one container.
+	removeTime = 2 * time.Minute
 )
 
 // removeContainers removes containers at once. With cgroup v1 a runtime inside of a node freezes
@@ -30,7 +33,18 @@ func (p *Provider) removeContainers(ctx context.Context, list []cluster.Containe
 	for i, c := range list {
 		names[i], ids[i] = c.Name, c.ID
 	}
-	if !p.facts.CgroupV1 || p.facts.Remote || len(list) == 0 {
+	bounded, cancel := context.WithTimeout(ctx, removeTime*time.Duration(1+len(list)))
+	defer cancel()
+	err := p.removeHelped(bounded, names, ids)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		err = diag.Hint(err, "the engine does not get rid of a container: start the engine again, then run meshfed down again")
+	}
+	return err
+}
+
+// removeHelped removes containers and thaws what is frozen in them meanwhile.
+func (p *Provider) removeHelped(ctx context.Context, names, ids []string) error {
+	if !p.facts.CgroupV1 || p.facts.Remote || len(ids) == 0 {
 		return cluster.RemoveContainers(ctx, p.engine, names...)
 	}
 	done := make(chan error, 1)
