@@ -30,6 +30,8 @@ func sharing(t *testing.T, address netip.Addr) (*Mesh, *clustertest.Engine) {
 	t.Helper()
 	m := newMesh(t, example)
 	m.Topology.Spec.ContainerNetwork = "kind"
+	// Where a range is suggested first.
+	m.Topology.Cluster("east").LoadBalancer.Addresses = []string{"198.51.100.240-198.51.100.254"}
 	e := &clustertest.Engine{Answers: []clustertest.Answer{{To: "network inspect", Out: sharedNetwork}}}
 	if address.IsValid() {
 		e.Answers = append(e.Answers, clustertest.Answer{To: "ps", Out: "0123"}, clustertest.Answer{To: "container inspect",
