@@ -319,12 +319,30 @@ func (m *Mesh) registries(ctx context.Context) ([]cluster.Registry, error) {
 	return []cluster.Registry{{Host: host, Server: server}}, nil
 }
 
+// ours says whether an address is one of this host's now. Podman makes the bridge of a network,
+// and with it the gateway's address, only for the first container.
+func ours(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	want, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	have, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(have, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && (prefix.Addr() == want || want.IsLoopback())
+	})
+}
+
 // reachable refuses registries of this host that listen on loopback alone, where no node can
 // reach them: pods would wait for their images until the end of their step.
 func (m *Mesh) reachable(ctx context.Context, list []cluster.Registry) error {
 	for _, r := range list {
 		at := strings.TrimPrefix(r.Server, "http://")
-		if m.Facts.Remote || at == r.Host {
+		if m.Facts.Remote || at == r.Host || !ours(at) {
 			continue
 		}
 		connection, err := (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", at)
