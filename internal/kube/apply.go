@@ -13,6 +13,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
@@ -47,7 +48,8 @@ const webhookDeadline = 30 * time.Second
 
 // ApplyValidated is Apply for objects that a webhook of the same mesh validates. A pod is
 // ready before kube-proxy leads to it, so a webhook that can not be reached yet is waited for,
-// at most 30 s; what it says once it answers is final. It blocks and is idempotent.
+// at most 30 s; what it says once it answers is final. So is a kind waited for whose definition
+// is established and not among those that the API server lists yet. It blocks and is idempotent.
 func (c *Client) ApplyValidated(ctx context.Context, objs ...client.Object) error {
 	var answer error // of the API server or the webhook, whichever spoke last
 	o := poll.Options{What: "the validating webhook of " + c.Cluster, Interval: 300 * time.Millisecond, Deadline: webhookDeadline}
@@ -55,6 +57,9 @@ func (c *Client) ApplyValidated(ctx context.Context, objs ...client.Object) erro
 		answer = c.Apply(ctx, objs...)
 		if apierrors.IsInternalError(answer) && strings.Contains(answer.Error(), "failed calling webhook") {
 			return false, "it can not be reached yet", answer
+		}
+		if meta.IsNoMatchError(answer) {
+			return false, "the kind is not served yet", answer
 		}
 		return true, "", nil
 	})

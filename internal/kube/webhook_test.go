@@ -10,7 +10,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 )
@@ -28,6 +30,13 @@ func TestApplyValidatedWaitsForTheWebhook(t *testing.T) {
 	}
 	if writes := c.Writes(); len(writes) == 0 {
 		t.Error("nothing was written")
+	}
+
+	// A definition is established before the API server lists its kind.
+	c = kubetest.New(t, "east")
+	c.Fail("apply", "ConfigMap", "validated", &meta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "Gateway"}, SearchedVersions: []string{"v1"}}, 2)
+	if err := c.ApplyValidated(t.Context(), object); err != nil {
+		t.Fatalf("after two answers without the kind: %v", err)
 	}
 
 	c = kubetest.New(t, "east")
