@@ -133,10 +133,10 @@ func TestAbsent(t *testing.T) {
 		"Error: x: image not known":                                                                 true,
 		"Error: no container with name or ID \"x\" found: no such object":                           true,
 		"Cannot connect to the Docker daemon at unix:///nosuch.sock. Is the docker daemon running?": false,
-		"failed to connect to the docker API at unix:///x; check if the path is correct: dial unix /x: connect: no such file or directory":                                 false,
-		"error during connect: Get \"http://x:1/\": dial tcp: lookup x: no such host":                                                                                      false,
+		"failed to connect to the docker API at unix:///x; check if the path is correct: dial unix /x: connect: no such file or directory":                                         false,
+		"error during connect: Get \"http://x:1/\": dial tcp: lookup x: no such host":                                                                                              false,
 		"Failed to initialize: unable to resolve docker endpoint: context \"nosuch\": context not found: open /home/someone/.docker/contexts/meta.json: no such file or directory": false,
-		"Error: dial unix /run/podman/podman.sock: connect: no such file or directory":                                                                                     false,
+		"Error: dial unix /run/podman/podman.sock: connect: no such file or directory":                                                                                             false,
 		"permission denied": false,
 	} {
 		if got := absent(&run.Error{Command: "x", Output: text, Err: errors.New("exit status 1")}); got != want {
