@@ -14,7 +14,9 @@ import (
 // which the cluster is brought up to date; one that they know is none.
 func TestNodesAreToldOfANewMirror(t *testing.T) {
 	t.Parallel()
-	at := func(server string) []cluster.Registry { return []cluster.Registry{{Host: "127.0.0.1:5000", Server: server}} }
+	at := func(server string) []cluster.Registry {
+		return []cluster.Registry{{Host: "127.0.0.1:5000", Server: server}}
+	}
 	const here, there = "http://10.90.0.1:5000", "http://10.90.1.1:5000"
 	note := []string{"the nodes do not know yet that 127.0.0.1:5000 is at " + here}
 	for name, test := range map[string]struct {
