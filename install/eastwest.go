@@ -11,8 +11,8 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// EastWestGateway is the gateway for the other networks. In a topology of one network there
-// is nothing to do.
+// EastWestGateway is the gateway for the other networks. For a cluster that needs none there is
+// nothing to do: see topology.HasEastWestGateway.
 type EastWestGateway struct{ Mesh }
 
 // Values are the gateway chart's values for a cluster, with its eastWest.values last.
@@ -52,7 +52,7 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 
 func (e EastWestGateway) gateway(c *kube.Client) (gateway, bool, error) {
 	cluster, err := e.cluster(c)
-	if err != nil || !e.Topology.HasEastWest() {
+	if err != nil || !e.Topology.HasEastWestGateway(cluster.Name) {
 		return gateway{}, false, err
 	}
 	return gateway{

@@ -68,6 +68,17 @@ func (t *Topology) derive() {
 	for i := range t.Spec.Clusters {
 		t.Spec.Clusters[i].derive()
 	}
+	for i := range t.Spec.Clusters {
+		c := &t.Spec.Clusters[i]
+		if c.Config != "" {
+			continue
+		}
+		// A remote cluster is served by what its primary's istiod reads.
+		c.Config = c.Primary
+		if primary := t.Cluster(c.Primary); primary != nil && primary.Config != "" {
+			c.Config = primary.Config
+		}
+	}
 }
 
 func (c *Cluster) derive() {
@@ -79,9 +90,6 @@ func (c *Cluster) derive() {
 	}
 	if c.Primary == "" {
 		c.Primary = c.Name
-	}
-	if c.Config == "" {
-		c.Config = c.Primary
 	}
 	kind := c.Provider.Kind
 	if c.LoadBalancer.Type == "" {

@@ -70,8 +70,10 @@ func TestExplicitZeroIsKept(t *testing.T) {
 // TestDefaultsOfPlannedClusters: an existing cluster gets no kind defaults.
 func TestDefaultsOfPlannedClusters(t *testing.T) {
 	t.Parallel()
-	c := Cluster{Name: "east", Provider: Provider{Kubeconfig: &KubeconfigProvider{Path: "a", Context: "b"}}, Primary: "west"}
-	c.derive()
+	topology := Topology{Spec: Spec{Clusters: []Cluster{{Name: "west"},
+		{Name: "east", Provider: Provider{Kubeconfig: &KubeconfigProvider{Path: "a", Context: "b"}}, Primary: "west"}}}}
+	topology.derive()
+	c := topology.Spec.Clusters[1]
 	if c.Provider.Kind != nil || c.LoadBalancer.Type != LoadBalancerExisting || c.Config != "west" || c.Network != "east-network" {
 		t.Errorf("derived %+v", c)
 	}

@@ -82,8 +82,14 @@ const MetalLBNamespace = "metallb-system"
 // KindName is the kind cluster's name, <topology>-<cluster>.
 func (t *Topology) KindName(cluster string) string { return t.Metadata.Name + "-" + cluster }
 
-// Context is the kubeconfig context of a cluster that we made; it equals KindName.
-func (t *Topology) Context(cluster string) string { return t.KindName(cluster) }
+// Context is the kubeconfig context of a cluster: KindName of one that we made, what the file
+// names for one that exists (empty: the current one of its kubeconfig).
+func (t *Topology) Context(cluster string) string {
+	if c := t.Cluster(cluster); c != nil && c.Provider.Kubeconfig != nil {
+		return c.Provider.Kubeconfig.Context
+	}
+	return t.KindName(cluster)
+}
 
 // NetworkName is the container network that the topology's kind clusters join.
 func (t *Topology) NetworkName() string {
@@ -118,46 +124,4 @@ func (t *Topology) Names() []string {
 		names[i] = t.Spec.Clusters[i].Name
 	}
 	return names
-}
-
-// Pair is an ordered pair of different clusters.
-type Pair struct{ From, To string }
-
-// Pairs lists every ordered pair of different clusters, in file order.
-func (t *Topology) Pairs() []Pair {
-	var pairs []Pair
-	for _, from := range t.Names() {
-		for _, to := range t.Names() {
-			if from != to {
-				pairs = append(pairs, Pair{From: from, To: to})
-			}
-		}
-	}
-	return pairs
-}
-
-// Peers lists whose API servers the cluster's istiod watches: everyone else, or what
-// spec.discovery says.
-func (t *Topology) Peers(cluster string) []string {
-	if len(t.Spec.Discovery) > 0 {
-		return t.Spec.Discovery[cluster]
-	}
-	var peers []string
-	for _, name := range t.Names() {
-		if name != cluster {
-			peers = append(peers, name)
-		}
-	}
-	return peers
-}
-
-// HasEastWest says whether clusters need gateways between them: true when there is more
-// than one network.
-func (t *Topology) HasEastWest() bool {
-	for i := range t.Spec.Clusters {
-		if t.Spec.Clusters[i].Network != t.Spec.Clusters[0].Network {
-			return true
-		}
-	}
-	return false
 }

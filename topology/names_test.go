@@ -54,7 +54,7 @@ func TestSharedNetwork(t *testing.T) {
 	if got := topology.Peers("west"); !cmp.Equal(got, []string{"east"}) {
 		t.Errorf("Peers(west) is %v", got)
 	}
-	if got := topology.Peers("east"); got != nil {
+	if got := topology.Peers("east"); len(got) != 0 {
 		t.Errorf("Peers(east) is %v", got)
 	}
 }

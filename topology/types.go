@@ -84,8 +84,11 @@ type Istio struct {
 	Charts Charts `json:"charts"`
 	// Profile is an Istio installation profile. Default, and the only one so far: default.
 	Profile string `json:"profile,omitempty"`
-	// Revision is the control plane's revision; empty for the default one.
+	// Revision is the control plane's revision, a DNS label; empty for the default one.
 	Revision string `json:"revision,omitempty"`
+	// Tag is a revision tag, a DNS label, that points to the revision: namespaces say
+	// istio.io/rev=<tag> and move with it. Only together with a revision. Default: none.
+	Tag string `json:"tag,omitempty"`
 	// Values are Helm values of the istiod chart, laid over everything that is derived. No
 	// null, and only numbers that JSON has.
 	Values map[string]any `json:"values,omitempty"`
@@ -94,6 +97,10 @@ type Istio struct {
 	// DNSProxying lets sidecars answer for services that exist in another cluster only.
 	// Default: false.
 	DNSProxying bool `json:"dnsProxying,omitempty"`
+	// ClusterLocal are services that answer only callers of their own cluster, as
+	// <name>.<namespace>.svc.cluster.local or with * in place of the name (or of both). Default:
+	// none beyond Istio's own (kube-system and the API server).
+	ClusterLocal []string `json:"clusterLocal,omitempty"`
 }
 
 // Charts names where Istio's charts come from; at most one field is set. The charts' version

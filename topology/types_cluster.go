@@ -40,6 +40,8 @@ type Cluster struct {
 type ClusterIstio struct {
 	// Values are Helm values of the istiod chart, laid over spec.istio.values.
 	Values map[string]any `json:"values,omitempty"`
+	// MeshConfig is laid over spec.istio.meshConfig.
+	MeshConfig map[string]any `json:"meshConfig,omitempty"`
 }
 
 // Provider says where a cluster comes from; at most one field is set, none means kind.
@@ -98,10 +100,17 @@ type Port struct {
 
 // KubeconfigProvider is a cluster that exists.
 type KubeconfigProvider struct {
-	// Path of the kubeconfig.
-	Path string `json:"path"`
-	// Context in it.
-	Context string `json:"context"`
+	// Path of the kubeconfig; relative paths count from the topology file, a leading ~/ means
+	// the home folder. Default: kubectl's own rules (KUBECONFIG, ~/.kube/config).
+	Path string `json:"path,omitempty"`
+	// Context in it. Default: the current one.
+	Context string `json:"context,omitempty"`
+	// Adopt takes over an Istio that is there already; without it one is refused, with what was
+	// found. Default: false.
+	Adopt bool `json:"adopt,omitempty"`
+	// LabelNodes writes the cluster's locality onto nodes that say none of their own; `down`
+	// takes it away again. Default: false, a locality is only expected.
+	LabelNodes bool `json:"labelNodes,omitempty"`
 }
 
 // ClusterAPIProvider is a cluster made by Cluster API.
@@ -156,6 +165,9 @@ type EastWest struct {
 	Service EastWestService `json:"service"`
 	// Addresses that peers should use instead of the Service's (NAT).
 	Addresses []string `json:"addresses,omitempty"`
+	// Hosts are the services that other networks reach through the gateway. Default: all,
+	// "*.local".
+	Hosts []string `json:"hosts,omitempty"`
 	// Values are Helm values of the gateway chart, laid over everything that is derived.
 	Values map[string]any `json:"values,omitempty"`
 }

@@ -163,7 +163,7 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 	if ready, state, err := nodesReady(ctx, c); err != nil || !ready {
 		return state, err
 	}
-	eastWest := m.Topology.HasEastWest()
+	eastWest := m.Topology.HasEastWestGateway(declared.Name)
 	wanted := []string{"istiod"}
 	if eastWest {
 		wanted = append(wanted, topology.EastWestGateway)

@@ -57,7 +57,7 @@ func Up(m *Mesh) []graph.Step {
 		if c.Ingress != nil {
 			on("ingress", "ingress gateway", minutes(6), seconds(6), install.IngressGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
 		}
-		if t.HasEastWest() {
+		if t.HasEastWestGateway(name) {
 			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
 			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"), at("istio-base"))
 		}
