@@ -22,7 +22,7 @@ type field struct {
 func boundaries() []field {
 	label63 := strings.Repeat("a", 63)
 	const kind = "spec.clusters[west].provider.kind"
-	return []field{
+	return append(fieldsOfIstio(), []field{
 		{"apiVersion", []string{"meshfed.io/v1alpha1"}, []string{"v1", "meshfed.io/v1alpha2", `""`, "1"}},
 		{"kind", []string{"Topology"}, []string{"topology", "Topologies", `""`, "[]"}},
 		{"metadata.name", []string{"a", "0", "us-mesh", "5"}, []string{`""`, "A", "a.b", "a_b", "-a", "a-", label63, "null", "[a]", "{a: b}"}},
@@ -94,7 +94,7 @@ func boundaries() []field {
 		{"spec.verify.probe.image", []string{`""`, "registry.example.com/probe@sha256:abc"}, []string{"a b", "[]"}},
 		{"spec.verify.probe.tolerations", []string{"[]", "[{key: a, operator: Exists}]"}, []string{"{}", "[a]", "[{key: null}]"}},
 		{"spec.verify.probe.resources", []string{"{}", "{limits: {cpu: 1}}"}, []string{"[]", "5"}},
-	}
+	}...)
 }
 
 // TestBoundaries tries every accepted and refused value of every field. A refused value's

@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+// fieldsOfIstio are the rows of boundaries() about Istio as the user wants it and about clusters
+// that exist. Whoever builds a field moves its values from refused to accepted.
+func fieldsOfIstio() []field {
+	return []field{
+		{"spec.istio.tag", []string{`""`}, []string{"stable", "Stable", "a b", "[]", "null"}},
+		{"spec.istio.clusterLocal", []string{"[]"}, []string{`["*.shop.svc.cluster.local"]`, "shop", "{}", "[null]", "[{a: b}]"}},
+		{"spec.clusters[west].istio.meshConfig", []string{"{}"}, []string{"{accessLogFile: /dev/stdout}", "[]", "a", "{a: null}"}},
+		{"spec.clusters[west].eastWest.hosts", []string{"[]"}, []string{`["*.local"]`, "a", "[[]]", "[null]"}},
+		{"spec.clusters[west].provider.kubeconfig.path", nil, []string{"~/.kube/config", `""`, "[]"}},
+		{"spec.clusters[west].provider.kubeconfig.context", nil, []string{"west", "{}"}},
+		{"spec.clusters[west].provider.kubeconfig.adopt", nil, []string{"true", `"yes"`, "1"}},
+		{"spec.clusters[west].provider.kubeconfig.labelNodes", nil, []string{"true", "on", "[]"}},
+	}
+}
