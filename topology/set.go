@@ -59,7 +59,9 @@ type setter struct {
 
 func (s *setter) wrong(path, message, fix string) {
 	// Not at: two arguments may both be wrong without a path, and each shall be told.
-	s.problems = append(s.problems, s.problem(place{set: s.argument}, path, message, fix))
+	p := s.problem(place{set: s.argument}, path, message, fix)
+	p.File = "--set " + printable(s.argument) // an empty argument too
+	s.problems = append(s.problems, p)
 }
 
 // parse splits the argument at the first = that is not inside quotes.
