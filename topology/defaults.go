@@ -50,8 +50,9 @@ func (i *Intermediate) preset() {
 	i.Algorithm, i.Lifetime = AlgorithmECDSAP256, Duration(2*year)
 }
 
-// preset of the file's own spec.istio only: a cluster's istio is ClusterIstio.
-func (i *Istio) preset() { i.Version, i.Profile = IstioVersion, "default" }
+// preset of the file's own spec.istio only: a cluster's istio is ClusterIstio. The version has no
+// default: what runs is kept.
+func (i *Istio) preset() { i.Profile = "default" }
 
 // derive fills the defaults that follow from other fields.
 func (t *Topology) derive() {

@@ -19,7 +19,7 @@ func TestDefaults(t *testing.T) {
 	spec, west := topology.Spec, topology.Spec.Clusters[0]
 	for what, test := range map[string]struct{ got, want any }{
 		"mesh":                   {spec.Mesh, Mesh{ID: "demo", TrustDomain: "cluster.local", MTLS: MTLSPermissive}},
-		"istio":                  {spec.Istio, Istio{Version: IstioVersion, Profile: "default"}},
+		"istio":                  {spec.Istio, Istio{Profile: "default"}},
 		"images":                 {spec.Images, Images{}},
 		"root":                   {spec.Certificates.Root, Root{Generate: &KeySpec{Algorithm: "ECDSA-P256", Lifetime: Duration(87600 * time.Hour)}, Keep: KeepFile}},
 		"intermediate":           {spec.Certificates.Intermediate, Intermediate{Algorithm: "ECDSA-P256", Lifetime: Duration(17520 * time.Hour)}},

@@ -16,7 +16,7 @@ import (
 
 // checkFiles looks at the local files that the topology names.
 func (c *collector) checkFiles(t *Topology) {
-	c.chartDirectory(t.Dir, t.Spec.Istio.Charts.Directory)
+	c.chartDirectory(t.Dir, &t.Spec.Istio)
 	root := t.Spec.Certificates.Root
 	if root.Files != nil {
 		c.keyPair(t.Dir, "spec.certificates.root.files", root.Files)
@@ -37,8 +37,9 @@ func (c *collector) checkFiles(t *Topology) {
 }
 
 // chartDirectory looks for the charts that are installed from a folder.
-func (c *collector) chartDirectory(dir, charts string) {
+func (c *collector) chartDirectory(dir string, i *Istio) {
 	const path, fix = "spec.istio.charts.directory", "name the folder that holds the charts base, istiod and gateway; relative paths count from the topology file"
+	charts := i.Charts.Directory
 	if charts == "" {
 		return
 	}
@@ -51,17 +52,23 @@ func (c *collector) chartDirectory(dir, charts string) {
 		return
 	}
 	var missing []string
+	found := map[string]string{}
 	for _, names := range [][]string{{"base"}, {"istiod", "istio-control/istio-discovery"}, {"gateway"}} {
-		if !slices.ContainsFunc(names, func(name string) bool {
+		at := slices.IndexFunc(names, func(name string) bool {
 			info, err := os.Stat(filepath.Join(folder, filepath.FromSlash(name), "Chart.yaml"))
 			return err == nil && info.Mode().IsRegular()
-		}) {
+		})
+		if at < 0 {
 			missing = append(missing, names[0])
+			continue
 		}
+		found[names[0]] = filepath.FromSlash(names[at])
 	}
 	if len(missing) > 0 {
 		c.add(path, show(charts)+" holds no chart "+orList(missing), fix)
+		return
 	}
+	c.chartFolders(folder, i, found)
 }
 
 // show quotes a file's name, which may be a key that was pasted there by mistake.

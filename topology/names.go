@@ -3,7 +3,7 @@
 
 package topology
 
-// IstioVersion is the one pinned Istio release: of the charts that are built in
+// IstioVersion is the pinned Istio release: of the charts that are built in
 // (istio.io/istio in go.mod), of the images that are named, and of what `init` writes.
 const IstioVersion = "1.31.0"
 

@@ -50,18 +50,39 @@ func schemaLimits() map[string]func(*jsonschema.Schema) {
 	keys := func(s *jsonschema.Schema) {
 		s.PropertyNames = &jsonschema.Schema{Pattern: "^(" + domain + "/)?" + labelValue + "$"}
 	}
+	named := func(most int, not ...string) func(*jsonschema.Schema) {
+		return func(s *jsonschema.Schema) {
+			orEmpty(label)(s)
+			m := uint64(most)
+			s.MaxLength = &m
+			if len(not) > 0 {
+				s.Not = &jsonschema.Schema{Enum: []any{not[0]}}
+			}
+		}
+	}
 	// With the shortest other name and a hyphen.
 	short := func(s *jsonschema.Schema) { most := uint64(MaxNameLength - 2); s.MaxLength = &most }
 	atMostOne := func(s *jsonschema.Schema) { one := uint64(1); s.MaxProperties = &one }
 	return map[string]func(*jsonschema.Schema){
-		"":                       needs("apiVersion", "kind", "metadata", "spec"),
-		"metadata":               needs("name"),
-		"metadata.name":          func(s *jsonschema.Schema) { form(label)(s); short(s) },
-		"spec":                   needs("clusters"),
-		"spec.mesh.id":           orEmpty(labelValue),
-		"spec.mesh.trustDomain":  form(domain),
-		"spec.images.mirror":     orEmpty(`(https?://)?(localhost|` + label + port + `|` + label + `(\.` + label + `)+(` + port + `)?)(/` + part + `)*/?`),
-		"spec.images.pullSecret": orEmpty(label),
+		"":                           needs("apiVersion", "kind", "metadata", "spec"),
+		"metadata":                   needs("name"),
+		"metadata.name":              func(s *jsonschema.Schema) { form(label)(s); short(s) },
+		"spec":                       needs("clusters"),
+		"spec.mesh.id":               orEmpty(labelValue),
+		"spec.mesh.trustDomain":      form(domain),
+		"spec.images.mirror":         orEmpty(`(https?://)?(localhost|` + label + port + `|` + label + `(\.` + label + `)+(` + port + `)?)(/` + part + `)*/?`),
+		"spec.images.pullSecret":     orEmpty(label),
+		"spec.istio.version":         orEmpty(`(` + strings.ReplaceAll(strings.Join(IstioMinors(), "|"), ".", `\.`) + `)\.(0|[1-9][0-9]{0,3})(-(alpha|beta|rc)\.[0-9]{1,3})?`),
+		"spec.istio.profile":         orEmpty(strings.Join(Profiles(), "|")),
+		"spec.istio.revision":        named(maxRevision, "default"),
+		"spec.istio.tag":             named(maxTag),
+		"spec.istio.clusterLocal[*]": form(`((\*|` + label + `)\.` + label + `|\*)\.svc\.cluster\.local`),
+		"spec.namespaces[*]":         needs("name"),
+		"spec.namespaces[*].name": func(s *jsonschema.Schema) {
+			form(label)(s)
+			s.Not = &jsonschema.Schema{Pattern: "^(kube-.*|" + SystemNamespace + "|" + MetalLBNamespace + ")$"}
+		},
+		cluster + ".eastWest.hosts[*]": form(`\*|\*\.` + domain + `|` + label + `(\.` + label + `)+`),
 		"spec.istio.charts": func(s *jsonschema.Schema) {
 			said := uint64(1)
 			both := jsonschema.NewProperties()

@@ -77,20 +77,25 @@ type Mesh struct {
 
 // Istio is how Istio is installed in every cluster.
 type Istio struct {
-	// Version is the Istio release. Default, and the only one so far: the one whose charts are
-	// built in.
+	// Version is the Istio release in three numbers, such as 1.31.0. One whose charts are not
+	// built in needs charts. Never is a minor version changed. Default: what runs is kept; in
+	// clusters without Istio, the release whose charts are built in.
 	Version string `json:"version,omitempty"`
 	// Charts replace the built-in charts.
 	Charts Charts `json:"charts"`
-	// Profile is an Istio installation profile. Default, and the only one so far: default.
+	// Profile is an Istio installation profile that the charts carry: default (default), demo,
+	// preview or stable. Everything else that the file says wins over it.
 	Profile string `json:"profile,omitempty"`
-	// Revision is the control plane's revision, a DNS label; empty for the default one.
+	// Revision is the control plane's revision, a DNS label of at most 46 characters; empty for
+	// the default one. Immutable on a live mesh.
 	Revision string `json:"revision,omitempty"`
 	// Tag is a revision tag, a DNS label, that points to the revision: namespaces say
-	// istio.io/rev=<tag> and move with it. Only together with a revision. Default: none.
+	// istio.io/rev=<tag> and move with it. Only together with a revision, and not its name; at
+	// most 43 characters. Default: none.
 	Tag string `json:"tag,omitempty"`
-	// Values are Helm values of the istiod chart, laid over everything that is derived. No
-	// null, and only numbers that JSON has.
+	// Values are Helm values of the istiod chart, laid over everything that is derived. Then
+	// come meshConfig, the cluster's values and the cluster's meshConfig; later ones win, lists
+	// are replaced. Refused: what has a field of its own. No null, only numbers that JSON has.
 	Values map[string]any `json:"values,omitempty"`
 	// MeshConfig is laid over the derived mesh configuration. No null, as for values.
 	MeshConfig map[string]any `json:"meshConfig,omitempty"`
@@ -98,8 +103,8 @@ type Istio struct {
 	// Default: false.
 	DNSProxying bool `json:"dnsProxying,omitempty"`
 	// ClusterLocal are services that answer only callers of their own cluster, as
-	// <name>.<namespace>.svc.cluster.local or with * in place of the name (or of both). Default:
-	// none beyond Istio's own (kube-system and the API server).
+	// <name>.<namespace>.svc.cluster.local or with * in place of the name (or of both, which
+	// spares verify's probes). Default: none beyond Istio's own (kube-system, the API server).
 	ClusterLocal []string `json:"clusterLocal,omitempty"`
 }
 
@@ -201,10 +206,13 @@ type Credentials struct {
 	Refresh string `json:"refresh" enum:"Manual,InCluster"`
 }
 
-// Namespace is made in every cluster.
+// Namespace is made in every cluster that has workloads. One that exists already gets no label but
+// that for injection, and is never removed.
 type Namespace struct {
-	// Name of the namespace.
+	// Name of the namespace, a DNS label. Required. Refused: kube-*, istio-system,
+	// metallb-system and the probe's.
 	Name string `json:"name"`
-	// Inject labels it for sidecar injection. Default: false.
+	// Inject labels it for sidecar injection, by the tag or revision when there is one. Default:
+	// false.
 	Inject bool `json:"inject,omitempty"`
 }

@@ -40,7 +40,7 @@ type Cluster struct {
 type ClusterIstio struct {
 	// Values are Helm values of the istiod chart, laid over spec.istio.values.
 	Values map[string]any `json:"values,omitempty"`
-	// MeshConfig is laid over spec.istio.meshConfig.
+	// MeshConfig is laid over spec.istio.meshConfig, and over all values.
 	MeshConfig map[string]any `json:"meshConfig,omitempty"`
 }
 
@@ -165,8 +165,8 @@ type EastWest struct {
 	Service EastWestService `json:"service"`
 	// Addresses that peers should use instead of the Service's (NAT).
 	Addresses []string `json:"addresses,omitempty"`
-	// Hosts are the services that other networks reach through the gateway. Default: all,
-	// "*.local".
+	// Hosts are the services that other networks reach through the gateway, with or without * in
+	// place of the first part; verify's probes are let in too. Default: all, "*.local".
 	Hosts []string `json:"hosts,omitempty"`
 	// Values are Helm values of the gateway chart, laid over everything that is derived.
 	Values map[string]any `json:"values,omitempty"`

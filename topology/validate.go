@@ -31,6 +31,7 @@ func (c *collector) validate(t *Topology) {
 	c.label("metadata.name", t.Metadata.Name, "write a name for the topology, such as usmesh")
 	c.mesh(&t.Spec.Mesh)
 	c.charts(&t.Spec.Istio.Charts)
+	c.istio(t)
 	c.images(&t.Spec.Images)
 	c.certificates(&t.Spec.Certificates)
 	c.between("spec.credentials.lifetime", t.Spec.Credentials.Lifetime, minTokenLifetime, maxTokenLifetime)

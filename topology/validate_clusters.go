@@ -31,7 +31,7 @@ func (c *collector) clusters(t *Topology) {
 			c.add(at+".network", fmt.Sprintf("%q is no network name", cluster.Network), fixLabelValue)
 		}
 		c.locality(at+".locality", cluster.Locality)
-		c.provider(at+".provider", cluster)
+		c.provider(at+".provider", cluster, t.IstioRelease())
 		c.number(at+".eastWest.replicas", cluster.EastWest.Replicas, 1, 100)
 		for key := range cluster.EastWest.Service.Annotations {
 			c.qualified(join(at+".eastWest.service.annotations", key), key)
@@ -53,7 +53,7 @@ func (c *collector) locality(path string, l Locality) {
 	}
 }
 
-func (c *collector) provider(path string, cluster *Cluster) {
+func (c *collector) provider(path string, cluster *Cluster, istio string) {
 	p := cluster.Provider
 	var set []string
 	if p.Kind != nil {
@@ -69,7 +69,7 @@ func (c *collector) provider(path string, cluster *Cluster) {
 		c.add(path, strings.Join(set, " and ")+" exclude each other", "keep one of them")
 	}
 	if p.Kind != nil {
-		c.kind(path+".kind", p.Kind)
+		c.kind(path+".kind", p.Kind, istio)
 	}
 }
 

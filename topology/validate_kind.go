@@ -17,9 +17,8 @@ import (
 const maxWorkers = 20
 
 // KubernetesVersions lists the minor versions of Kubernetes that the built-in Istio supports,
-// oldest first. The oldest is MinK8SVersion in istioctl/pkg/install/k8sversion of Istio's
-// source, the newest that of the client libraries that it is built with.
-func KubernetesVersions() []string { return []string{"1.32", "1.33", "1.34", "1.35", "1.36"} }
+// oldest first.
+func KubernetesVersions() []string { return KubernetesFor(IstioVersion) }
 
 // KubernetesImage is provider.kind.kubernetes when that names a node image and not a version.
 func (k *KindProvider) KubernetesImage() (image string, ok bool) {
@@ -27,8 +26,8 @@ func (k *KindProvider) KubernetesImage() (image string, ok bool) {
 }
 
 // kind checks what is particular to kind clusters; subnets and ports are for networks.
-func (c *collector) kind(path string, kind *KindProvider) {
-	c.kubernetes(path+".kubernetes", kind)
+func (c *collector) kind(path string, kind *KindProvider, istio string) {
+	c.kubernetes(path+".kubernetes", kind, istio)
 	c.nodes(path+".nodes", kind.Nodes)
 	for i, patch := range kind.Patches {
 		if _, err := PatchTarget(patch); err != nil {
@@ -38,7 +37,7 @@ func (c *collector) kind(path string, kind *KindProvider) {
 	}
 }
 
-func (c *collector) kubernetes(path string, kind *KindProvider) {
+func (c *collector) kubernetes(path string, kind *KindProvider, istio string) {
 	if image, ok := kind.KubernetesImage(); ok {
 		ref, err := reference.ParseReference(image)
 		if err != nil || strings.Contains(image, "://") || strings.ContainsAny(image, " \t\r\n") {
@@ -57,8 +56,9 @@ func (c *collector) kubernetes(path string, kind *KindProvider) {
 		c.add(path, fmt.Sprintf("%q is no version of Kubernetes", shorten(version)), "write three numbers, such as 1.36.3, or a node image, such as docker.io/kindest/node:v1.36.3")
 		return
 	}
-	if minor := numbers[1] + "." + numbers[2]; !slices.Contains(KubernetesVersions(), minor) {
-		c.add(path, fmt.Sprintf("Istio %s does not support Kubernetes %s", IstioVersion, minor), "write a version of "+orList(KubernetesVersions()))
+	supported := KubernetesFor(istio)
+	if minor := numbers[1] + "." + numbers[2]; len(supported) > 0 && !slices.Contains(supported, minor) {
+		c.add(path, fmt.Sprintf("Istio %s does not support Kubernetes %s", istio, minor), "write a version of "+orList(supported))
 	}
 }
 
