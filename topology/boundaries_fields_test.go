@@ -7,10 +7,6 @@ package topology
 // that exist. Whoever builds a field moves its values from refused to accepted.
 func fieldsOfIstio() []field {
 	return []field{
-		{"spec.istio.tag", []string{`""`}, []string{"stable", "Stable", "a b", "[]", "null"}},
-		{"spec.istio.clusterLocal", []string{"[]"}, []string{`["*.shop.svc.cluster.local"]`, "shop", "{}", "[null]", "[{a: b}]"}},
-		{"spec.clusters[west].istio.meshConfig", []string{"{}"}, []string{"{accessLogFile: /dev/stdout}", "[]", "a", "{a: null}"}},
-		{"spec.clusters[west].eastWest.hosts", []string{"[]"}, []string{`["*.local"]`, "a", "[[]]", "[null]"}},
 		{"spec.clusters[west].provider.kubeconfig.path", nil, []string{"~/.kube/config", `""`, "[]"}},
 		{"spec.clusters[west].provider.kubeconfig.context", nil, []string{"west", "{}"}},
 		{"spec.clusters[west].provider.kubeconfig.adopt", nil, []string{"true", `"yes"`, "1"}},

@@ -62,7 +62,7 @@ func boundaries() []field {
 		{"spec.clusters[west].name", []string{"a", "0", "us-west-1"}, []string{"east", "West", "a.b", `""`, "null", label63}},
 		{"spec.clusters[west].network", []string{"blue", "Blue_1.a", label63, `""`}, []string{"a b", "east-network", label63 + "a", "5%", "[]"}},
 		{"spec.clusters[west].locality", []string{"{}", "{region: us-west}", `{region: a, zone: "0"}`}, []string{"{zone: a}", "{region: a/b}", "{region: a, subzone: b}", "us-west"}},
-		{"spec.clusters[west].primary", []string{"west", `""`}, []string{"east", "north", "[]"}},
+		{"spec.clusters[west].primary", []string{"west", `""`, "east"}, []string{"north", "[]"}},
 		{"spec.clusters[west].config", []string{"west", `""`}, []string{"east", "north"}},
 		{"spec.clusters[west].provider", []string{"{}", "{kind: {}}"}, []string{"kind", "{kubeconfig: {}}", "{kind: {}, clusterAPI: {}}", "{k3d: {}}"}},
 		{kind + ".kubernetes", []string{`""`, "1.36.3", "1.32.0", "docker.io/kindest/node:v1.36.3", "kindest/node@sha256:" + strings.Repeat("a", 64), "localhost:5000/node:latest", "kindest/node:v1.36.3@sha256:" + strings.Repeat("0", 64)},

@@ -55,6 +55,23 @@ const (
 	CrossNetworkGateway = "cross-network-gateway"
 	// ReaderServiceAccount is the account whose token a remote secret carries.
 	ReaderServiceAccount = "istio-reader-service-account"
+	// AnnotationControlPlanes says on a namespace istio-system which istiods, by the name of the
+	// cluster that they read, give that cluster its roots and webhook certificates.
+	AnnotationControlPlanes = "topology.istio.io/controlPlaneClusters"
+	// IstiodAccount is the service account of istiod, by which an external one reads its config
+	// cluster.
+	IstiodAccount = "istiod"
+	// IstiodKubeconfigSecret holds what an external istiod reads its config cluster with.
+	IstiodKubeconfigSecret = "istio-kubeconfig"
+	// IstiodGateway is the Gateway and the VirtualService by which remote clusters reach istiod
+	// through the east-west gateway.
+	IstiodGateway = "istiod"
+	// IstiodExternal is the Service by which they reach an external control plane.
+	IstiodExternal = "istiod-external"
+	// PortXDS is where istiod serves configuration and certificates, by mutual TLS.
+	PortXDS = 15012
+	// PortWebhook is where istiod serves injection and validation.
+	PortWebhook = 15017
 	// PortCrossNetwork carries mutual TLS between networks.
 	PortCrossNetwork = 15443
 	// PortStatus answers health checks of gateways.

@@ -35,8 +35,6 @@ func refusals() []refusal {
 	return []refusal{
 		{path: cluster + ".provider.kubeconfig", any: true, why: "clusters of your own", write: "use provider.kind"},
 		{path: cluster + ".provider.clusterAPI", any: true, why: "clusters made by Cluster API", write: "use provider.kind"},
-		{path: cluster + ".primary", allow: []string{"$cluster"}, why: "remote clusters without a control plane", write: "remove it; every cluster is its own primary"},
-		{path: cluster + ".config", allow: []string{"$cluster"}, why: "external control planes", write: "remove it; every istiod reads its own cluster"},
 		{path: cluster + ".loadBalancer.type", allow: []string{LoadBalancerMetalLB}, why: "other load balancers", write: "write MetalLB or remove it"},
 		{path: cluster + ".loadBalancer.addresses[1]", any: true, why: "several address ranges for one cluster", write: "keep one range"},
 		{path: cluster + ".eastWest.service.type", allow: []string{ServiceLoadBalancer}, why: "east-west gateways behind another Service", write: "write LoadBalancer or remove it"},

@@ -40,6 +40,11 @@ func (c *Cluster) IsExternal() bool { return c.IsPrimary() && c.Config != c.Name
 // IsMember says whether workloads of the mesh run in the cluster.
 func (c *Cluster) IsMember() bool { return !c.IsExternal() }
 
+// HoldsConfig says whether an istiod reads Istio's objects in this cluster: a primary's own
+// reads them there, an external control plane's in its config cluster. Those of a remote
+// cluster nobody reads.
+func (c *Cluster) HoldsConfig() bool { return c.Config == c.Name }
+
 // IsExisting says whether the cluster is the user's own: it is never made or removed.
 func (c *Cluster) IsExisting() bool { return c.Provider.Kubeconfig != nil }
 
@@ -63,6 +68,14 @@ func (t *Topology) namesOf(is func(*Cluster) bool) []string {
 		}
 	}
 	return names
+}
+
+// Reads lists the clusters whose istiod reads the named one's API: those that have it as a
+// peer, and the external control plane of a config cluster. In file order.
+func (t *Topology) Reads(cluster string) []string {
+	return slices.DeleteFunc(t.Primaries(), func(primary string) bool {
+		return primary == cluster || t.Cluster(primary).Config != cluster && !slices.Contains(t.Peers(primary), cluster)
+	})
 }
 
 // Primary is the name of the cluster whose istiod serves the named one.

@@ -89,8 +89,32 @@ func (c *collector) primary(t *Topology, at string, cluster *Cluster) {
 	}
 	if t.Cluster(cluster.Config) == nil {
 		c.add(at+".config", fmt.Sprintf("there is no cluster %q", cluster.Config), "name one of "+quoted(t.Names()))
-	} else if cluster.Config != primary.Config {
+		return
+	}
+	if cluster.Config != primary.Config {
 		c.add(at+".config", fmt.Sprintf("%q is served by %q, whose istiod reads %q", cluster.Name, primary.Name, primary.Config), fmt.Sprintf("write config: %q", primary.Config))
+	}
+	if cluster.IsExternal() {
+		c.external(t, at, cluster)
+	}
+	if len(t.Served(cluster.Name)) > 0 && cluster.LoadBalancer.Type == LoadBalancerNone && len(cluster.EastWest.Addresses) == 0 {
+		c.add(at+".loadBalancer.type", fmt.Sprintf("other clusters reach the istiod of %q at an address that its load balancer gives, and it has none", cluster.Name),
+			"write another type, or eastWest.addresses")
+	}
+}
+
+// external checks a cluster whose istiod reads another one: that one is served by it, and what
+// belongs to workloads is not asked of it.
+func (c *collector) external(t *Topology, at string, cluster *Cluster) {
+	if config := t.Cluster(cluster.Config); config.Primary != cluster.Name {
+		c.add(at+".config", fmt.Sprintf("%q is served by %q: the istiod of %q can not read it", config.Name, config.Primary, cluster.Name),
+			fmt.Sprintf("write primary: %q for %q, or remove config", cluster.Name, config.Name))
+	}
+	for _, field := range []string{"network", "ingress", "eastWest"} {
+		if c.said(at + "." + field) {
+			c.add(at+"."+field, fmt.Sprintf("%q runs only an istiod that reads %q: no workload, no gateway and no network of the mesh is there", cluster.Name, cluster.Config),
+				"remove it, or write it for "+strconv.Quote(cluster.Config))
+		}
 	}
 }
 

@@ -46,6 +46,9 @@ func TestPrimaries(t *testing.T) {
 		"in a ring":            {both(serve("east", "west", "west"), serve("west", "east", "east")), `spec.clusters[0].primary: "east" is itself served by "west"`},
 		"two configs":          {both(serve("east", "west", "east")), `spec.clusters[1].config: "east" is served by "west", whose istiod reads "west" (write config: "west")`},
 		"config of the remote": {both(serve("west", "west", "east"), serve("east", "west", "west")), `spec.clusters[1].config: "east" is served by "west", whose istiod reads "east" (write config: "east")`},
+		"config of its own":    {serve("west", "west", "east"), `spec.clusters[0].config: "east" is served by "east": the istiod of "west" can not read it (write primary: "west" for "east", or remove config)`},
+		"served, no address": {both(serve("east", "west", "west"), func(t *Topology) { t.Cluster("west").LoadBalancer.Type = LoadBalancerNone }),
+			`spec.clusters[0].loadBalancer.type: other clusters reach the istiod of "west" at an address that its load balancer gives, and it has none`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
