@@ -24,12 +24,13 @@ type collector struct {
 	file     string
 	places   map[string]place
 	silenced map[string]bool
+	moved    []moved
 	problems Problems
 	warnings Problems
 }
 
 func newCollector(file string) *collector {
-	return &collector{file: file, places: map[string]place{}, silenced: map[string]bool{}}
+	return &collector{file: file, places: map[string]place{}, silenced: map[string]bool{}, moved: movedFields()}
 }
 
 // said reports whether the input says anything about the path.

@@ -85,6 +85,10 @@ func (d *decoder) object(path string, n *yaml.Node, into reflect.Value) {
 	d.pairs(path, n, func(child, key string, keyNode, value *yaml.Node) {
 		index, known := fields.index[key]
 		if !known {
+			if row, ok := d.movedAt(child); ok {
+				d.at(d.place(keyNode), child, row.why(), "write "+row.write)
+				return
+			}
 			near := nearest(key, fields.names)
 			if near != "" && !hasKey(n, near) {
 				// The key that was probably meant is missing for this reason only.

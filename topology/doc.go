@@ -22,6 +22,6 @@
 // To build a field that is refused today, delete its row in refuse.go and the golden
 // file that shows it. To add a field, add it to the types with its comment, a default
 // if it has one, its rules, and a row in boundaries_test.go; tests tell what is missing. The
-// JSON Schema for editors is made from types, comments, defaults and schema_limits_test.go:
-// go generate ./topology.
+// JSON Schema for editors and docs/topology.md are made from types, comments, defaults and
+// schema_limits_test.go: go generate ./topology. docs/topology-format.md says what may change.
 package topology

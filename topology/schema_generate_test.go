@@ -96,7 +96,7 @@ func describeFields(t testing.TB, fields map[string]*jsonschema.Schema, path str
 
 // defaultOf is a constant default of a single value, or nil.
 func defaultOf(v reflect.Value) any {
-	if v.IsZero() {
+	if v.IsZero() && v.Kind() != reflect.Bool {
 		return nil
 	}
 	switch v.Kind() {
