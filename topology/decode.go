@@ -95,6 +95,9 @@ func (d *decoder) object(path string, n *yaml.Node, into reflect.Value) {
 				d.silence(join(path, near))
 			}
 			where := d.place(keyNode)
+			if near == "" {
+				near = below(into.Type(), key)
+			}
 			d.at(where, child, "unknown key", suggestKey(near, fields.names))
 			return
 		}

@@ -42,6 +42,46 @@ func isWord(r rune) bool {
 	return r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
+// below is the one place inside a struct where a field of that name is, such as
+// provider.kind.podSubnet in a cluster; of several the one that is least deep, or "" when there
+// are more such.
+func below(of reflect.Type, key string) string {
+	type level struct {
+		path string
+		of   reflect.Type
+	}
+	for at := []level{{"", of}}; len(at) > 0; {
+		var found []string
+		var next []level
+		for _, in := range at {
+			keys := fieldsOf(in.of)
+			for _, name := range keys.names {
+				path, element := join(in.path, name), in.of.Field(keys.index[name]).Type
+				for element.Kind() == reflect.Pointer || element.Kind() == reflect.Slice {
+					if element.Kind() == reflect.Slice {
+						path += "[]"
+					}
+					element = element.Elem()
+				}
+				if name == key && in.path != "" {
+					found = append(found, strings.TrimSuffix(path, "[]"))
+				}
+				if element.Kind() == reflect.Struct {
+					next = append(next, level{path, element})
+				}
+			}
+		}
+		if len(found) > 0 {
+			if len(found) > 1 {
+				return ""
+			}
+			return found[0]
+		}
+		at = next
+	}
+	return ""
+}
+
 func suggestKey(near string, known []string) string {
 	if near != "" {
 		return "did you mean " + near + "?"

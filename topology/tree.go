@@ -122,7 +122,7 @@ func firstInvalid(data []byte) (line, column int) {
 
 // syntax turns an error of the YAML parser, which tells the place only in its text, into a problem.
 func (c *collector) syntax(err error) {
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	message := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), " at <unknown position>", "")
 	where := place{line: 1, column: 1}
 	// The last place is the one of the mistake; an earlier one is that of its context.
 	if all := regexp.MustCompile(`line (\d+)(?:, column (\d+))?`).FindAllStringSubmatch(message, -1); all != nil {
