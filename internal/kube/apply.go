@@ -112,6 +112,17 @@ func (c *Client) wanted(obj client.Object) (*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
+	u, err := Manifest(obj)
+	if err != nil {
+		return nil, err
+	}
+	u.SetGroupVersionKind(gvk)
+	return u, nil
+}
+
+// Manifest is obj as Apply sends it: a tree of exactly the fields that it sets. The object says
+// its type itself. It is pure.
+func Manifest(obj client.Object) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(obj)
 	if err != nil {
 		return nil, err
@@ -128,9 +139,7 @@ func (c *Client) wanted(obj client.Object) (*unstructured.Unstructured, error) {
 			delete(meta, field)
 		}
 	}
-	u := &unstructured.Unstructured{Object: tree}
-	u.SetGroupVersionKind(gvk)
-	return u, nil
+	return &unstructured.Unstructured{Object: tree}, nil
 }
 
 // dropNulls removes nulls: typed objects write them for times that nobody set, and in an

@@ -132,13 +132,7 @@ func (h *byHand) expose(name string) (note, shell string) {
 }
 
 func (h *byHand) remoteSecret(from, to string) (note, shell string) {
-	server := h.t.Cluster(to).APIServer.PeerAddress
-	if server == "" {
-		server = "https://" + h.t.KindName(to) + "-control-plane:6443"
-	}
-	if url, err := federation.ServerURL(server); err == nil {
-		server = url
-	}
+	server := h.server(to)
 	if h.once("note on remote secrets") {
 		note = "By this secret istiod of " + from + " reads services and pods of " + to + ". The server is an address that pods of " + from + " reach, which the loopback address in a kubeconfig is not. " +
 			"istioctl's token lasts until somebody deletes it; up asks for one of " + h.t.Spec.Credentials.Lifetime.String() + ", tries it, and renews it."
@@ -146,6 +140,18 @@ func (h *byHand) remoteSecret(from, to string) (note, shell string) {
 	return note, lines(
 		strings.TrimSuffix(command("istioctl", "create-remote-secret", "--context", h.t.Context(to), "--name", to, "--server", server), "\n") + " |\n  " +
 			h.kubectl(from, "apply", "-f", "-"))
+}
+
+// server is where pods of the other clusters reach a cluster's API.
+func (h *byHand) server(name string) string {
+	server := h.t.Cluster(name).APIServer.PeerAddress
+	if server == "" {
+		server = "https://" + h.t.KindName(name) + "-control-plane:6443"
+	}
+	if url, err := federation.ServerURL(server); err == nil {
+		return url
+	}
+	return server
 }
 
 // apply is kubectl apply of objects that are written out.

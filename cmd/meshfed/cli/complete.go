@@ -59,6 +59,9 @@ func (a *app) completions(root *cobra.Command) {
 			}
 		case "load": // an image can not be offered without asking the engine
 			c.ValidArgsFunction = files("tar", "tgz", "tar.gz")
+		case renderVerb:
+			flag(c, "output", folders)
+			c.ValidArgsFunction = nothing
 		case "init":
 			c.ValidArgsFunction = files("yaml", "yml")
 		case "each", "help", "completion":

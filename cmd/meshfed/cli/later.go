@@ -19,7 +19,6 @@ var planned = []struct{ name, does string }{
 	{"explain", "any diagnosis code or Envoy response flag"},
 	{"fault", "break an owned mesh on purpose, and mend it"},
 	{"certs", "chains, expiry and rotation"},
-	{"render", "manifests for each cluster"},
 	{"upgrade", "revision by revision, verified in between"},
 	{"measure", "control-plane golden signals"},
 }
@@ -28,18 +27,23 @@ var planned = []struct{ name, does string }{
 func (a *app) later() []*cobra.Command {
 	commands := make([]*cobra.Command, len(planned))
 	for i, verb := range planned {
-		commands[i] = &cobra.Command{
-			Use:                verb.name,
-			Short:              "(not built yet) " + verb.does,
-			Hidden:             true,
-			DisableFlagParsing: true,
-			Args:               cobra.ArbitraryArgs, // whatever is asked of it, the answer is the same
-			RunE: func(*cobra.Command, []string) error {
-				a.begun = false // its flags were not parsed
-				return usage(diag.Hint(fmt.Errorf("`meshfed %s` is not built yet (it will: %s)", verb.name, verb.does),
-					"`meshfed help` lists what is"))
-			},
-		}
+		commands[i] = a.notYet(verb.name, verb.does)
 	}
 	return commands
+}
+
+// notYet is a command that says it is not built yet.
+func (a *app) notYet(name, does string) *cobra.Command {
+	return &cobra.Command{
+		Use:                name,
+		Short:              "(not built yet) " + does,
+		Hidden:             true,
+		DisableFlagParsing: true,
+		Args:               cobra.ArbitraryArgs, // whatever is asked of it, the answer is the same
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.begun = false // its flags were not parsed
+			return usage(diag.Hint(fmt.Errorf("`%s` is not built yet (it will: %s)", cmd.CommandPath(), does),
+				"`meshfed help` lists what is"))
+		},
+	}
 }

@@ -84,8 +84,8 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 func askedForJSON(args []string) bool {
 	asked := os.Getenv("MESHFED_OUTPUT")
 	for i, arg := range args {
-		if arg == "--" {
-			break // what follows is another command's
+		if arg == "--" || arg == renderVerb {
+			break // what follows is another command's, or -o is a folder
 		}
 		switch {
 		case (arg == "-o" || arg == "--output") && i+1 < len(args):
@@ -126,7 +126,7 @@ func (a *app) root() *cobra.Command {
 	a.globalFlags(root.PersistentFlags())
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
-		a.loadImages(), a.each(), a.bundle(), a.version())
+		a.loadImages(), a.each(), a.render(), a.bundle(), a.version())
 	for _, c := range root.Commands() {
 		unbuiltFlags(c.Name(), c.Flags())
 	}
@@ -192,6 +192,9 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 func fromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(f *pflag.Flag) {
+		if _, folder := f.Annotations[ownOutput]; folder {
+			return // the variable is about the form of answers
+		}
 		name := "MESHFED_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := os.LookupEnv(name)
 		if !ok || f.Changed || failed != nil || f.Name == "help" {
