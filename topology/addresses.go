@@ -6,7 +6,9 @@ package topology
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/netip"
+	"slices"
 )
 
 // Bounds of one cluster's load balancer range, in addresses: the two gateways need two, the
@@ -32,7 +34,8 @@ func (t *Topology) NodeRange(subnet netip.Prefix) netip.Prefix {
 // upper half of the container network's subnet. It is a pure function of the file and the
 // subnet. Ranges are disjoint. A cluster's range follows from its name, and who comes first in
 // the file wins when two names want the same one, so a cluster appended to the file moves no
-// other. What the file says in loadBalancer.addresses is taken as it is.
+// other. What the file says in loadBalancer.addresses is taken as it is; after that, what a live
+// cluster has (ApplyRecorded) stays as long as it lies where ranges may lie.
 //
 // On a network that is shared (spec.containerNetwork) a range follows from the topology's name
 // too, so that two topologies with clusters of the same names seldom want the same one; whether
@@ -45,8 +48,8 @@ func (t *Topology) NodeRange(subnet netip.Prefix) netip.Prefix {
 // not in it, or its first, which is the gateway's).
 func (t *Topology) AllocateAddresses(subnet netip.Prefix) (map[string]AddressRange, error) {
 	if !subnet.IsValid() || !subnet.Addr().Is4() || subnet.Bits() > 28 {
-		return nil, Problems{{Path: "spec.containerNetwork", Message: fmt.Sprintf("the subnet %s of the container network holds too few IPv4 addresses", subnet),
-			Fix: "use a network with an IPv4 subnet of at least 16 addresses, better a /24"}}
+		return nil, Problems{t.problem("spec.containerNetwork", fmt.Sprintf("the subnet %s of the container network holds too few IPv4 addresses", subnet),
+			"use a network with an IPv4 subnet of at least 16 addresses, better a /24")}
 	}
 	subnet = subnet.Masked()
 	if problems := t.overlaps(subnet); len(problems) > 0 {
@@ -56,17 +59,21 @@ func (t *Topology) AllocateAddresses(subnet netip.Prefix) (map[string]AddressRan
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	free := freeSlots(subnet, result)
+	taken, problems := t.live(subnet, result)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	free := freeSlots(subnet, taken)
 	for i := range t.Spec.Clusters {
 		c := &t.Spec.Clusters[i]
-		if c.LoadBalancer.Type != LoadBalancerMetalLB || len(c.LoadBalancer.Addresses) > 0 {
+		if _, has := result[c.Name]; has || c.LoadBalancer.Type != LoadBalancerMetalLB {
 			continue
 		}
 		slot, ok := free.take(t.slotKey(c.Name))
 		if !ok {
-			return nil, Problems{{Path: fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses", i),
-				Message: fmt.Sprintf("the container network %s has no addresses left for the load balancer of %q", subnet, c.Name),
-				Fix:     "use a larger network, or fewer clusters"}}
+			return nil, Problems{t.problem(fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses", i),
+				fmt.Sprintf("the container network %s has no addresses left for the load balancer of %q", subnet, c.Name),
+				"use a larger network, or fewer clusters")}
 		}
 		result[c.Name] = slot
 	}
@@ -98,8 +105,8 @@ func (t *Topology) overlaps(subnet netip.Prefix) Problems {
 		}
 		for _, s := range []subnetField{{"podSubnet", kind.PodSubnet}, {"serviceSubnet", kind.ServiceSubnet}} {
 			if p, err := netip.ParsePrefix(s.text); err == nil && p.Overlaps(subnet) {
-				problems = append(problems, Problem{Path: fmt.Sprintf("spec.clusters[%d].provider.kind.%s", i, s.field),
-					Message: fmt.Sprintf("%s overlaps the container network %s", s.text, subnet), Fix: "write another subnet"})
+				problems = append(problems, t.problem(fmt.Sprintf("spec.clusters[%d].provider.kind.%s", i, s.field),
+					fmt.Sprintf("%s overlaps the container network %s", s.text, subnet), "write another subnet"))
 			}
 		}
 	}
@@ -108,15 +115,51 @@ func (t *Topology) overlaps(subnet netip.Prefix) Problems {
 
 type subnetField struct{ field, text string }
 
+// mayLie is where ranges may lie, and what that is.
+func (t *Topology) mayLie(subnet netip.Prefix) (within AddressRange, what string) {
+	within = upperHalf(subnet)
+	if t.OwnsNetwork() {
+		return within, "the upper half of the container network " + subnet.String()
+	}
+	// Its owner gives addresses as he likes: who writes a range here knows which are free.
+	within.First = fromNumber(toNumber(subnet.Addr()) + 2)
+	return within, "what the container network " + subnet.String() + " has for others than its gateway"
+}
+
+// live adds to the given ranges those that clusters have already. The second map holds them
+// all, of clusters that the file no longer has too.
+func (t *Topology) live(subnet netip.Prefix, result map[string]AddressRange) (taken map[string]AddressRange, problems Problems) {
+	within, _ := t.mayLie(subnet)
+	taken = maps.Clone(result)
+	for _, name := range slices.Sorted(maps.Keys(t.recorded)) {
+		r, err := ParseAddressRange(t.recorded[name].Addresses)
+		_, said := result[name]
+		if err != nil || said || r.First.Less(within.First) || within.Last.Less(r.Last) {
+			continue
+		}
+		free := true
+		for i, other := range t.Names() {
+			if given, ok := taken[other]; ok && given.Overlaps(r) {
+				free = false
+				problems = append(problems, t.problem(fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses", i),
+					fmt.Sprintf("%s overlaps %s, which the load balancer of the live cluster %q has", given, r, name), "write another range"))
+			}
+		}
+		if !free {
+			continue
+		}
+		taken[name] = r
+		if c := t.Cluster(name); c != nil && c.LoadBalancer.Type == LoadBalancerMetalLB {
+			result[name] = r
+		}
+	}
+	return taken, problems
+}
+
 // given are the ranges that the file says.
 func (t *Topology) given(subnet netip.Prefix) (map[string]AddressRange, Problems) {
-	result, within := map[string]AddressRange{}, upperHalf(subnet)
-	what := "the upper half of the container network " + subnet.String()
-	if !t.OwnsNetwork() {
-		// Its owner gives addresses as he likes: who writes a range here knows which are free.
-		within.First = fromNumber(toNumber(subnet.Addr()) + 2)
-		what = "what the container network " + subnet.String() + " has for others than its gateway"
-	}
+	result := map[string]AddressRange{}
+	within, what := t.mayLie(subnet)
 	var problems Problems
 	for i := range t.Spec.Clusters {
 		c := &t.Spec.Clusters[i]
@@ -125,9 +168,9 @@ func (t *Topology) given(subnet netip.Prefix) (map[string]AddressRange, Problems
 		}
 		r, err := ParseAddressRange(c.LoadBalancer.Addresses[0])
 		if err != nil || r.First.Less(within.First) || within.Last.Less(r.Last) {
-			problems = append(problems, Problem{Path: fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses[0]", i),
-				Message: fmt.Sprintf("%s is not inside %s, %s", c.LoadBalancer.Addresses[0], within, what),
-				Fix:     "write a range inside it, or remove addresses"})
+			problems = append(problems, t.problem(fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses[0]", i),
+				fmt.Sprintf("%s is not inside %s, %s", c.LoadBalancer.Addresses[0], within, what),
+				"write a range inside it, or remove addresses"))
 			continue
 		}
 		result[c.Name] = r

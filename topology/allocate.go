@@ -25,9 +25,19 @@ const (
 // networks there are gateways. What would collide does not: an allocated host port is any that
 // is free, containers and contexts begin with the topology's name, each topology has its own
 // container network, and on one that is shared see AllocateAddresses.
-func allocate(t *Topology) {
+//
+// Reserved is what clusters have that are not in the file.
+func allocate(t *Topology, reserved ...Allocation) {
 	var used []AddressRange
 	ports := map[int]bool{}
+	for _, a := range reserved {
+		ports[a.HTTPPort] = true
+		for _, text := range []string{a.PodSubnet, a.ServiceSubnet} {
+			if p, err := netip.ParsePrefix(text); err == nil {
+				used = append(used, rangeOf(p))
+			}
+		}
+	}
 	for i := range t.Spec.Clusters {
 		c := &t.Spec.Clusters[i]
 		for _, text := range c.LoadBalancer.Addresses {

@@ -63,7 +63,7 @@ func parse(name string, data []byte, set []string, dir string, files bool) (*Top
 	if !d.shallow("", root, MaxDepth) {
 		return nil, c.problems.sorted()
 	}
-	t := &Topology{Dir: dir}
+	t := &Topology{Dir: dir, file: name, said: c.places}
 	preset(t)
 	d.topology(root, t)
 	t.derive()

@@ -25,6 +25,10 @@ type Topology struct {
 	Warnings Problems `json:"-"`
 	// Dir is the folder that relative paths of the file resolve against.
 	Dir string `json:"-"`
+
+	file     string                // as problems name it
+	said     map[string]place      // where the file says what
+	recorded map[string]Allocation // what live clusters have, see ApplyRecorded
 }
 
 // Metadata names a topology.
