@@ -9,6 +9,8 @@ import "net/netip"
 // their own networks from 172.16.0.0/12 and from 10.88.0.0 on, so both are left alone.
 const (
 	firstPodBlock, lastPodBlock         = 10, 63 // 10.10.0.0/16 to 10.63.0.0/16
+	firstSmallBlock, lastSmallBlock     = 0, 9   // 10.0.0.0/20 to 10.9.240.0/20, when those are given out
+	smallBits                           = 20     // room for 16 nodes
 	firstServiceBlock, lastServiceBlock = 64, 87 // 10.64.0.0/24 to 10.87.255.0/24
 	firstHostPort, lastHostPort         = 30000, 32767
 )
@@ -58,14 +60,19 @@ func allocate(t *Topology, reserved ...Allocation) {
 			ports[c.Ingress.HostPorts.HTTP], ports[c.Ingress.HostPorts.HTTPS] = true, true
 		}
 	}
+	pods, services := blocks(firstPodBlock, lastPodBlock, 16), blocks(firstServiceBlock, lastServiceBlock, 24)
+	small := blocks(firstSmallBlock, lastSmallBlock, smallBits)
 	for i := range t.Spec.Clusters {
 		c := &t.Spec.Clusters[i]
 		if kind := c.Provider.Kind; kind != nil {
 			if kind.PodSubnet == "" {
-				kind.PodSubnet, used = firstFree(firstPodBlock, lastPodBlock, 16, used)
+				kind.PodSubnet, used = pods.firstFree(used)
+			}
+			if kind.PodSubnet == "" && len(kind.Nodes) <= 1<<(maxPodBits-smallBits) {
+				kind.PodSubnet, used = small.firstFree(used)
 			}
 			if kind.ServiceSubnet == "" {
-				kind.ServiceSubnet, used = firstFree(firstServiceBlock, lastServiceBlock, 24, used)
+				kind.ServiceSubnet, used = services.firstFree(used)
 			}
 		}
 		if c.Ingress != nil && c.Ingress.HostPorts == (HostPorts{}) {
@@ -75,12 +82,23 @@ func allocate(t *Topology, reserved ...Allocation) {
 	}
 }
 
-// firstFree is the first 10.x subnet of that many bits that overlaps nothing that is used, and
-// the used ranges with it; "" when there is none.
-func firstFree(first, last, bits int, used []AddressRange) (string, []AddressRange) {
-	end := uint64(10)<<24 | uint64(last+1)<<16
-	for n := uint64(10)<<24 | uint64(first)<<16; n < end; n += 1 << (32 - bits) {
-		candidate := netip.PrefixFrom(fromNumber(n), bits)
+// pool is a part of 10.0.0.0/8 that is given out in subnets of equal size.
+type pool struct {
+	next, end uint64
+	bits      int
+}
+
+// blocks is the pool of the subnets from 10.first.0.0 to 10.last.255.255.
+func blocks(first, last, bits int) *pool {
+	return &pool{next: uint64(10)<<24 | uint64(first)<<16, end: uint64(10)<<24 | uint64(last+1)<<16, bits: bits}
+}
+
+// firstFree is the first subnet of the pool that overlaps nothing that is used, and the used
+// ranges with it; "" when there is none. What was passed over once is not looked at again.
+func (p *pool) firstFree(used []AddressRange) (string, []AddressRange) {
+	for p.next < p.end {
+		candidate := netip.PrefixFrom(fromNumber(p.next), p.bits)
+		p.next += 1 << (32 - p.bits)
 		free := true
 		for _, u := range used {
 			free = free && !u.Overlaps(rangeOf(candidate))

@@ -19,7 +19,7 @@ const Stdin = "-"
 const MaxDepth = 64
 
 // MaxItems is the longest list that a field of ours may hold; Helm values have no limit.
-const MaxItems = 100
+const MaxItems = 200
 
 // Load reads a topology file and the local files that it names. Each set argument is
 // path=value and is laid over the file before anything is checked. The error is Problems

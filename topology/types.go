@@ -57,7 +57,7 @@ type Spec struct {
 	ContainerNetwork string `json:"containerNetwork,omitempty"`
 	// Namespaces are made in every cluster.
 	Namespaces []Namespace `json:"namespaces,omitempty"`
-	// Clusters are the members of the mesh: 1 to 100, each with a name of its own. Required.
+	// Clusters are the members of the mesh: 1 to 200, each with a name of its own. Required.
 	Clusters []Cluster `json:"clusters"`
 	// Discovery says whose API servers each cluster's istiod watches. Default: everyone's.
 	Discovery map[string][]string `json:"discovery,omitempty"`

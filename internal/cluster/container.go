@@ -48,15 +48,10 @@ func (c Container) On(network string) bool {
 // Containers lists the containers, running or not, that pass every filter ("label=key=value",
 // "network=name"), by name.
 func Containers(ctx context.Context, e Engine, filters ...string) ([]Container, error) {
-	args := []string{"ps", "--all", "--no-trunc", "--quiet"}
-	for _, f := range filters {
-		args = append(args, "--filter", f)
-	}
-	out, err := e.Run(ctx, args...)
+	ids, err := listed(ctx, e, filters)
 	if err != nil {
 		return nil, fmt.Errorf("listing containers: %w", err)
 	}
-	ids := strings.Fields(out)
 	if len(ids) == 0 {
 		return nil, nil
 	}

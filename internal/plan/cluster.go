@@ -107,6 +107,7 @@ func (m *Mesh) makeCluster(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	m.connected(name, client)
 	return poll.Until(ctx, poll.Options{What: "the nodes of " + name, Interval: 200 * time.Millisecond, Deadline: minutes(3)},
 		func(ctx context.Context) (bool, string, error) {
 			ready, state, err := nodesReady(ctx, client)

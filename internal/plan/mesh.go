@@ -160,6 +160,9 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 	if known.client != nil {
 		return known.client, nil
 	}
+	if known.absent {
+		return nil, fmt.Errorf("%s: %w", m.Topology.KindName(name), ErrNoCluster)
+	}
 	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
 	if err == nil {
 		err = answersSoon(ctx, c)
@@ -170,6 +173,7 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 			return nil, diag.Op(lerr, name, "listing clusters")
 		}
 		if kindName := m.Topology.KindName(name); !slices.Contains(names, kindName) {
+			known.absent = true
 			return nil, fmt.Errorf("%s: %w", kindName, ErrNoCluster)
 		}
 		if c, err = m.refresh(ctx, name); err != nil {
@@ -180,10 +184,12 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 	return c, nil
 }
 
-// connection is the client of one cluster, once it was tried.
+// connection is the client of one cluster, once it was tried, or the knowledge that there is no
+// such cluster: only this program makes it, and then it says so by connected.
 type connection struct {
 	sync.Mutex
 	client *kube.Client
+	absent bool
 }
 
 func (m *Mesh) connection(name string) *connection {
@@ -227,7 +233,15 @@ func (m *Mesh) forget(name string) {
 	known := m.connection(name)
 	known.Lock()
 	defer known.Unlock()
-	known.client = nil
+	known.client, known.absent = nil, false
+}
+
+// connected keeps the client of a cluster that was made.
+func (m *Mesh) connected(name string, c *kube.Client) {
+	known := m.connection(name)
+	known.Lock()
+	defer known.Unlock()
+	known.client, known.absent = c, false
 }
 
 // Live returns a client for each selected cluster that exists and answers, and the errors

@@ -35,6 +35,7 @@ func (a *app) plan() *cobra.Command {
 			if contains(planOutputs(), a.output) {
 				return a.drawPlan()
 			}
+			a.looksOnly = true
 			m, err := a.open(cmd.Context())
 			if err != nil {
 				return err

@@ -51,6 +51,9 @@ type app struct {
 	// reports are the paths of --report, suites what --suite says, and report what was judged.
 	reports, suites []string
 	report          *verify.Report
+	// looksOnly says that the command changes nothing, so that the container engine need be asked
+	// each question only once.
+	looksOnly bool
 	// failover says that the command verifies the suite failover too, unless suites are named.
 	failover bool
 }

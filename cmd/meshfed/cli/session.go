@@ -108,6 +108,9 @@ func (a *app) askEngines(ctx context.Context, m *plan.Mesh) error {
 		return err
 	}
 	m.Engine = cluster.Open(m.Facts, m.State.Path)
+	if a.looksOnly {
+		m.Engine = cluster.Moment(m.Engine)
+	}
 	if recorded.Name != "" {
 		return sameEngine(m, recorded)
 	}
