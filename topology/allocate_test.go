@@ -127,7 +127,8 @@ func TestSubnetsRunOut(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for i := range 60 {
-		names = append(names, fmt.Sprintf("{name: c%d}", i))
+		// More nodes than the small blocks have room for.
+		names = append(names, fmt.Sprintf("{name: c%d, provider: {kind: {nodes: [{}"+strings.Repeat(", {role: worker}", 16)+"]}}}", i))
 	}
 	_, err := Parse("a", []byte(header+"spec: {clusters: ["+strings.Join(names, ", ")+"]}\n"))
 	if err == nil || !strings.Contains(err.Error(), "spec.clusters[54].provider.kind.podSubnet: no subnet is left to allocate (write a subnet that is free") {

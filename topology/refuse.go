@@ -47,7 +47,6 @@ func refusals() []refusal {
 		{path: "spec.certificates.root.keep", allow: []string{KeepFile}, why: "root keys that are not kept", write: "write File or remove it"},
 		{path: "spec.certificates.intermediate.files", any: true, why: "intermediates that another authority signed", write: "remove it; they are generated"},
 		{path: "spec.credentials.refresh", allow: []string{RefreshManual}, why: "credentials that are refreshed inside the clusters", write: "write Manual or remove it; up renews them"},
-		{path: "spec.discovery", why: "meshes in which not everyone knows everyone", write: "remove it; everyone knows everyone"},
 		{path: "spec.services", why: "checks of your own services", write: "remove them"},
 	}
 }
@@ -67,7 +66,6 @@ func (c *collector) refuse(t *Topology) {
 			}
 		}
 	}
-	c.refuseSharedNetworks(t)
 }
 
 func (r refusal) applies(t *Topology, path string, said place) bool {
@@ -82,21 +80,6 @@ func (r refusal) applies(t *Topology, path string, said place) bool {
 		}
 	}
 	return !slices.Contains(allowed, said.value)
-}
-
-// refuseSharedNetworks is a rule about two clusters, so it has no row.
-func (c *collector) refuseSharedNetworks(t *Topology) {
-	first := map[string]string{}
-	for i := range t.Spec.Clusters {
-		cluster := &t.Spec.Clusters[i]
-		if before, ok := first[cluster.Network]; ok && cluster.Network != "" && before != cluster.Name {
-			c.add(fmt.Sprintf("spec.clusters[%d].network", i),
-				fmt.Sprintf("the network %q has %q already, and several clusters in one network are planned, but not built yet", cluster.Network, before),
-				"write a network for each cluster, or remove it")
-			continue
-		}
-		first[cluster.Network] = cluster.Name
-	}
 }
 
 // pathPattern matches the paths of a row, not what is below them.

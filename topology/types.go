@@ -59,7 +59,9 @@ type Spec struct {
 	Namespaces []Namespace `json:"namespaces,omitempty"`
 	// Clusters are the members of the mesh: 1 to 200, each with a name of its own. Required.
 	Clusters []Cluster `json:"clusters"`
-	// Discovery says whose API servers each cluster's istiod watches. Default: everyone's.
+	// Discovery says whose API servers the istiod of each cluster watches, and so whose services
+	// its workloads find: {west: [east]}. When it is written, a cluster that it does not list
+	// watches nobody. Default: everyone's.
 	Discovery map[string][]string `json:"discovery,omitempty"`
 	// Services are the user's own services that verify looks at.
 	Services []Service `json:"services,omitempty"`

@@ -41,6 +41,7 @@ func (c *collector) validate(t *Topology) {
 		c.add("spec.clusters", "there are no clusters", "write at least one: clusters: [{name: west}, {name: east}]")
 	}
 	c.clusters(t)
+	c.discovery(t)
 	c.networks(t)
 	c.ports(t)
 }

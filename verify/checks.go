@@ -37,7 +37,7 @@ func Checks() []Check {
 		{"discovery-sni", SuiteDiscovery, "every gateway replica routes the probe's SNI to a local endpoint",
 			[]string{"NET005", "NET006", "NET007", "NET008"}, []Fact{FactGateways}, judgeSNI},
 		{"discovery-endpoints", SuiteDiscovery, "callers see gateways of other networks and pods of their own",
-			[]string{"FED001", "FED010", "FED011", "NET001", "NET003", "NET004", "NET005", "NET008"}, []Fact{FactControl, FactGateways, FactProbes, FactViews}, judgeEndpoints},
+			[]string{"FED001", "FED010", "FED011", "FED012", "NET001", "NET003", "NET004", "NET005", "NET008"}, []Fact{FactControl, FactGateways, FactProbes, FactViews}, judgeEndpoints},
 		{"discovery-proxies", SuiteDiscovery, "no proxy has a pod of another network among its endpoints",
 			[]string{"NET004"}, []Fact{FactViews}, judgeProxies},
 		{"discovery-answers", SuiteDiscovery, "a request from each cluster is answered by each other",

@@ -42,7 +42,7 @@ func (w *World) obstacle(from, to string) (code, words string) {
 
 func judgeEndpoints(w *World) []Result {
 	var out []Result
-	for _, p := range w.pairs() {
+	for _, p := range pairs(w.Clusters) {
 		views := w.Views[p.From]
 		endpoints := views.Services[host(w.Namespace, serviceEven)]
 		var r Result
@@ -51,6 +51,8 @@ func judgeEndpoints(w *World) []Result {
 			r = unsure("%s", w.notReady(p.From, p.To))
 		case views.Problem != "":
 			r = unsure("the endpoints of the caller in %s could not be read: %s", p.From, views.Problem)
+		case !w.Topology.Knows(p.From, p.To):
+			r = w.judgeStranger(p, endpoints)
 		default:
 			r = w.judgeView(p, endpoints)
 		}
@@ -88,6 +90,20 @@ func (w *World) judgeView(p topology.Pair, endpoints []Endpoint) Result {
 		code, words = "FED011", "its endpoints did not reach the proxy"
 	}
 	return fail(code, "the caller in %s has no endpoint of %s: %s", p.From, p.To, words)
+}
+
+// judgeStranger judges that the caller in p.From has no endpoint of p.To, which spec.discovery
+// does not let it know.
+func (w *World) judgeStranger(p topology.Pair, endpoints []Endpoint) Result {
+	theirs := slices.DeleteFunc(slices.Clone(endpoints), func(e Endpoint) bool { return e.Cluster != p.To })
+	if len(theirs) == 0 {
+		return pass("the caller in %s has no endpoint of %s, which spec.discovery leaves out", p.From, p.To)
+	}
+	why := "istiod has not forgotten it"
+	if secret := w.Controls[p.From].Secrets[p.To]; secret != "" {
+		why = "there is a remote secret " + secret
+	}
+	return fail("FED012", "the caller in %s has %s, which spec.discovery leaves out: %s", p.From, places(theirs), why)
 }
 
 // places says where endpoints are, "10.89.0.201:15443 of east".

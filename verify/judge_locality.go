@@ -6,6 +6,7 @@ package verify
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/meshfed/meshfed/topology"
 )
@@ -37,7 +38,12 @@ func (w *World) judgeNodesOf(c string) Result {
 			return fail("LOC001", "node %s of %s is in %s, the topology says %s", name, c, spelled(have), spelled(want[0]))
 		}
 	}
-	return pass("%d nodes of %s are in %s", len(nodes.Localities), c, spelled(want[0]))
+	var places []string
+	for _, l := range nodes.Localities {
+		places = append(places, spelled(l))
+	}
+	slices.Sort(places)
+	return pass("%d nodes of %s are in %s", len(nodes.Localities), c, strings.Join(slices.Compact(places), ", "))
 }
 
 // wanted are the localities that the topology gives the nodes of a cluster.
@@ -62,89 +68,211 @@ func spelled(l topology.Locality) string {
 	return l.Region + "/" + l.Zone
 }
 
-// eachView judges every ordered pair by the endpoints of the service with locality on.
-func (w *World) eachView(judge func(p topology.Pair, near, far []Endpoint) Result) []Result {
+// view is what the caller of a cluster has of the service with locality on: endpoints of its
+// own zone, those of another cluster or of the other zones of its own, and all of both.
+type view struct{ near, far, all []Endpoint }
+
+// eachView judges every ordered pair, and every cluster with several zones by itself, by the
+// endpoints of the service with locality on.
+func (w *World) eachView(judge func(p topology.Pair, v view) Result) []Result {
 	var out []Result
-	for _, p := range w.pairs() {
+	for _, p := range append(w.pairs(), w.zoned()...) {
 		views := w.Views[p.From]
 		endpoints := views.Services[host(w.Namespace, serviceLocal)]
-		var near, far []Endpoint
-		for _, e := range endpoints {
-			switch e.Cluster {
-			case p.From:
-				near = append(near, e)
-			case p.To:
-				far = append(far, e)
-			}
-		}
+		v := w.sorted(p, endpoints)
 		var r Result
 		switch {
 		case w.notReady(p.From, p.To) != "":
 			r = unsure("%s", w.notReady(p.From, p.To))
+		case p.From == p.To && w.Nodes[p.From].Problem == "" && len(w.Nodes[p.From].zones()) < 2:
+			r = skip("pods of %s can be in one zone only", p.From)
 		case views.Problem != "":
 			r = unsure("the endpoints of the caller in %s could not be read: %s", p.From, views.Problem)
-		case len(near) == 0:
+		case len(v.near) == 0:
 			r = unsure("the caller in %s has no local endpoint", p.From)
-		case len(far) == 0:
+		case len(v.far) == 0 && p.From == p.To:
+			r = unsure("the caller in %s has no endpoint in another zone, so staying in its own says nothing", p.From)
+		case len(v.far) == 0:
 			r = unsure("the caller in %s has no endpoint of %s, so staying local says nothing", p.From, p.To)
 		default:
-			r = judge(p, near, far)
+			r = judge(p, v)
 		}
 		out = append(out, r.between(p.From, p.To).with("endpoints", endpoints))
 	}
 	return out
 }
 
-// together says whether two clusters' nodes share one locality; ok is false when that is
-// not known.
-func (w *World) together(p topology.Pair) (same, ok bool) {
-	a, oka := w.Nodes[p.From].locality()
-	b, okb := w.Nodes[p.To].locality()
-	return a == b, oka && okb
-}
-
-func judgePriorities(w *World) []Result {
-	return w.eachView(func(p topology.Pair, near, far []Endpoint) Result {
-		same, ok := w.together(p)
-		if !ok {
-			return unsure("the nodes of %s or %s are in several localities or in none that is known", p.From, p.To)
-		}
-		order := func(a, b Endpoint) int { return a.Priority - b.Priority }
-		last, first := slices.MaxFunc(near, order).Priority, slices.MinFunc(far, order).Priority
-		switch {
-		case same && first == last:
-			return pass("%s and %s are in one locality and share priority %d", p.From, p.To, last)
-		case !same && last == 0 && first > last:
-			return pass("%s has priority %d, %s has %d", p.From, last, p.To, first)
-		}
-		return fail("LOC003", "priorities in %s do not follow locality: %s has %d, %s has %d", p.From, p.From, last, p.To, first)
+// zoned pairs each cluster that has several zones, by the topology or by its nodes, with itself.
+func (w *World) zoned() []topology.Pair {
+	return slices.DeleteFunc(w.within(), func(p topology.Pair) bool {
+		declared := w.wanted(p.From)
+		several := slices.ContainsFunc(declared, func(a topology.Locality) bool {
+			return a.Zone != "" && slices.ContainsFunc(declared, func(b topology.Locality) bool { return b.Zone != "" && a != b })
+		})
+		return !several && len(w.Nodes[p.From].zones()) < 2
 	})
 }
 
+// sorted divides endpoints by where they are, as seen by the caller in p.From. Where that is
+// not known, its own cluster's are near.
+func (w *World) sorted(p topology.Pair, endpoints []Endpoint) view {
+	var v view
+	for _, e := range endpoints {
+		distance, ok := w.distance(p.From, e)
+		beyond := ok && distance > 0
+		switch {
+		case e.Cluster == p.From && !beyond:
+			v.near = append(v.near, e)
+		case e.Cluster == p.To:
+			v.far = append(v.far, e)
+		case e.Cluster != p.From:
+			continue
+		}
+		v.all = append(v.all, e)
+	}
+	return v
+}
+
+// distance is how far the caller in a cluster is from an endpoint, as Istio counts: 0 in its
+// own zone, 1 in another of its region, 2 in another region. ok is false when it is not known.
+func (w *World) distance(from string, e Endpoint) (distance int, ok bool) {
+	here, known := w.callerAt(from)
+	there, placed := w.endpointAt(e)
+	switch {
+	case here == there:
+		distance = 0
+	case here.Region == there.Region:
+		distance = 1
+	default:
+		distance = 2
+	}
+	return distance, known && placed
+}
+
+// callerAt is the locality of a cluster's caller by the API.
+func (w *World) callerAt(cluster string) (topology.Locality, bool) {
+	return w.podAt(cluster, func(p ProbePod) bool { return p.Name == string(roleCaller) })
+}
+
+// endpointAt is the locality of an endpoint's pod by the API. A gateway stands for pods in
+// several zones: in which of them, only the endpoint itself says.
+func (w *World) endpointAt(e Endpoint) (topology.Locality, bool) {
+	l, ok := w.podAt(e.Cluster, func(p ProbePod) bool { return !e.Gateway && p.Address == e.Address })
+	if !ok && e.Gateway {
+		for _, node := range w.Nodes[e.Cluster].Localities {
+			if node == e.Locality {
+				return node, true
+			}
+		}
+	}
+	return l, ok
+}
+
+// podAt is the locality of the node of a probe pod; that of all nodes where they have one.
+func (w *World) podAt(cluster string, is func(ProbePod) bool) (topology.Locality, bool) {
+	nodes := w.Nodes[cluster]
+	if one, ok := nodes.locality(); ok {
+		return one, true
+	}
+	for _, p := range w.Probes[cluster].Pods {
+		if is(p) {
+			l, ok := nodes.Localities[p.Node]
+			return l, ok
+		}
+	}
+	return topology.Locality{}, false
+}
+
+// distances are those of several endpoints; ok is false when one is not known.
+func (w *World) distances(from string, endpoints []Endpoint) (all []int, ok bool) {
+	for _, e := range endpoints {
+		d, known := w.distance(from, e)
+		if !known {
+			return nil, false
+		}
+		all = append(all, d)
+	}
+	return all, true
+}
+
+func judgePriorities(w *World) []Result {
+	return w.eachView(func(p topology.Pair, v view) Result {
+		distances, ok := w.distances(p.From, v.all)
+		if !ok {
+			return unsure("where the endpoints of %s and %s are is not known", p.From, p.To)
+		}
+		order := func(a, b Endpoint) int { return a.Priority - b.Priority }
+		last, first := slices.MaxFunc(v.near, order).Priority, slices.MinFunc(v.far, order).Priority
+		follow := last == 0
+		for i, a := range v.all {
+			for j, b := range v.all {
+				// The nearer is the earlier, and who is as near as another has its priority.
+				follow = follow && (distances[i] < distances[j]) == (a.Priority < b.Priority)
+			}
+		}
+		near, far := w.names(p)
+		switch {
+		case !follow:
+			return fail("LOC003", "priorities in %s do not follow locality: %s has %d, %s has %d", p.From, near, last, far, first)
+		case first == last:
+			return pass("%s and %s are in one locality and share priority %d", near, far, last)
+		}
+		return pass("%s has priority %d, %s has %d", near, last, far, first)
+	})
+}
+
+// names are how near and far of a pair are called: the clusters, or the zones of one.
+func (w *World) names(p topology.Pair) (near, far string) {
+	if zones := w.Nodes[p.From].zones(); p.From == p.To && len(zones) > 1 {
+		return spelled(zones[0]), spelled(zones[1])
+	}
+	return p.From, p.To
+}
+
+// beyond counts the answers to a load that came from another zone of the caller's own cluster.
+func (w *World) beyond(from string, load Load) int {
+	here, ok := w.callerAt(from)
+	n := 0
+	for _, o := range load.Outcomes {
+		there, placed := w.podAt(from, func(p ProbePod) bool { return p.UID == o.UID })
+		ours := slices.ContainsFunc(w.Probes[from].Pods, func(p ProbePod) bool { return p.UID == o.UID })
+		if ok && placed && ours && o.OK() && there != here {
+			n += o.Count
+		}
+	}
+	return n
+}
+
 func judgeLocal(w *World) []Result {
-	return w.eachView(func(p topology.Pair, _, _ []Endpoint) Result {
+	return w.eachView(func(p topology.Pair, v view) Result {
 		load := w.Loads[LoadKey{p.From, serviceLocal}]
-		same, ok := w.together(p)
-		local, away := load.Answers[p.From], 0
+		distances, ok := w.distances(p.From, v.far)
+		beyond := w.beyond(p.From, load)
+		local, away := load.Answers[p.From]-beyond, beyond
 		for _, c := range w.Clusters {
 			if c != p.From {
 				away += load.Answers[c]
 			}
 		}
+		left := load.Answers[p.To]
+		if p.From == p.To {
+			left = beyond
+		}
+		near, far := w.names(p)
 		var r Result
 		switch {
 		case load.Problem != "" || load.Sent == 0:
 			return unsure("requests from %s could not be sent: %s", p.From, or(load.Problem, "none was sent"))
 		case !ok:
-			r = unsure("the nodes of %s or %s are in several localities or in none that is known", p.From, p.To)
-		case same:
-			r = skip("%s and %s are in one locality: shared, not judged", p.From, p.To)
-		case load.Answers[p.To] > 0:
-			r = fail("LOC004", "local traffic left %s while local was healthy: %d of %d answers came from %s", p.From, load.Answers[p.To], load.Sent, p.To)
+			r = unsure("where the endpoints of %s and %s are is not known", p.From, p.To)
+		case slices.Contains(distances, 0):
+			r = skip("%s and %s are in one locality: shared, not judged", near, far)
+		case left > 0:
+			r = fail("LOC004", "local traffic left %s while local was healthy: %d of %d answers came from %s", near, left, load.Sent, far)
 		case local == load.Sent:
-			r = pass("%d of %d answers were local to %s", local, load.Sent, p.From)
+			r = pass("%d of %d answers were local to %s", local, load.Sent, near)
 		default:
-			r = unsure("%d of %d answers were local to %s, %d came from other clusters, %d were lost", local, load.Sent, p.From, away, load.Lost)
+			r = unsure("%d of %d answers were local to %s, %d came from elsewhere, %d were lost", local, load.Sent, near, away, load.Lost)
 		}
 		return r.evidence(load)
 	})

@@ -50,7 +50,7 @@ func judgeSigner(w *World, c string, s Signer) Result {
 // workloads are given them: either may be wrong alone.
 func judgeRoots(w *World) []Result {
 	var out []Result
-	for _, p := range w.pairs() {
+	for _, p := range pairs(w.Clusters) {
 		a, b := w.Signers[p.From], w.Signers[p.To]
 		r := unsure("the roots of %s and %s could not both be read", p.From, p.To)
 		if a.Root != nil && b.Root != nil {

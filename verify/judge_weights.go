@@ -6,6 +6,8 @@ package verify
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/meshfed/meshfed/topology"
 )
@@ -60,6 +62,9 @@ func judgeWeights(w *World) []Result {
 		have, total := weights(endpoints)
 		ready, all := map[string]int{}, 0
 		for _, c := range w.Clusters {
+			if !w.Topology.Knows(p.From, c) {
+				continue
+			}
 			ready[c] = w.Probes[c].Ready[s.service]
 			all += ready[c]
 		}
@@ -87,25 +92,42 @@ func judgeWeights(w *World) []Result {
 func judgeShares(w *World) []Result {
 	return w.eachSpread(func(p topology.Pair, s spread, endpoints []Endpoint) Result {
 		load := w.Loads[LoadKey{p.From, s.service}]
+		group := w.behind(p)
+		name := strings.Join(group, " and ")
 		answered := 0
 		for _, n := range load.Answers {
 			answered += n
 		}
-		have, total := weights(endpoints)
+		byCluster, total := weights(endpoints)
+		have, got := 0, 0
+		for _, c := range group {
+			have += byCluster[c]
+			got += load.Answers[c]
+		}
 		switch {
 		case load.Problem != "" || load.Sent == 0:
 			return unsure("requests from %s could not be sent: %s", p.From, or(load.Problem, "none was sent"))
 		case answered < leastAnswers:
 			return unsure("%d answers are too few to judge a share, %d are needed", answered, leastAnswers).evidence(load)
-		case have[p.To] == 0:
+		case byCluster[p.To] == 0:
 			return unsure("%s has no weight in %s, so no share is expected of it", p.To, p.From).evidence(load)
 		}
-		low, high := bounds(answered, float64(have[p.To])/float64(total))
-		got := load.Answers[p.To]
-		r := pass("%d of %d answers came from %s, %d to %d were expected", got, answered, p.To, low, high)
+		low, high := bounds(answered, float64(have)/float64(total))
+		r := pass("%d of %d answers came from %s, %d to %d were expected", got, answered, name, low, high)
 		if got < low || got > high {
-			r = fail("LOC008", "%d of %d answers came from %s, weight %d of %d lets expect %d to %d", got, answered, p.To, have[p.To], total, low, high)
+			r = fail("LOC008", "%d of %d answers came from %s, weight %d of %d lets expect %d to %d", got, answered, name, have, total, low, high)
 		}
 		return r.evidence(load).with("expected", []int{low, high}).with("confidence", confidence)
 	})
+}
+
+// behind are the clusters whose pods may answer what is sent from p.From to p.To: where these
+// are in different networks, all of the second one's network. A gateway passes on to every pod
+// of its network, and spreads connections over them, not requests: few, so that no share within
+// the network can be expected of a few hundred requests.
+func (w *World) behind(p topology.Pair) []string {
+	if !w.apart(p.From, p.To) {
+		return []string{p.To}
+	}
+	return slices.DeleteFunc(slices.Clone(w.Clusters), func(c string) bool { return w.apart(c, p.To) || !w.Topology.Knows(p.From, c) })
 }

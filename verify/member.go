@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // Ports that are looked at through the API server's port-forward.
@@ -43,6 +45,9 @@ type member struct {
 	name      string
 	client    *kube.Client
 	namespace string
+	// places are the localities of its nodes where it has several zones; set before any pod is
+	// made.
+	places []topology.Locality
 
 	mu       sync.Mutex
 	problem  string
@@ -89,6 +94,14 @@ func (m *member) why() string {
 // sentence is an error with its hints in one line.
 func sentence(err error) string {
 	return strings.Join(append([]string{strings.ReplaceAll(err.Error(), "\n", "; ")}, diag.Hints(err)...), "; ")
+}
+
+// cast are the roles that are played in this cluster.
+func (m *member) cast() []role {
+	if len(m.places) == 0 {
+		return m.roles
+	}
+	return append(slices.Clone(m.roles), roleBeyond)
 }
 
 // pod is the probe pod of a role, nil when it was not started.

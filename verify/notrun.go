@@ -38,7 +38,7 @@ func NotRun(t *topology.Topology, suites, clusters []string, reason error) *Repo
 	}
 	report := newReport(t, all, some, results)
 	for i := range report.Checks {
-		if report.Checks[i].ID == CoverageCheck {
+		if report.Checks[i].ID == CoverageCheck && report.Checks[i].Status != Skip {
 			report.Checks[i].Message = why
 		}
 	}

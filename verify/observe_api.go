@@ -12,7 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -137,12 +136,11 @@ func (s *session) observeNodes(ctx context.Context) {
 }
 
 func (m *member) nodes(ctx context.Context) Nodes {
-	n := Nodes{Problem: m.blind(), Localities: map[string]topology.Locality{}}
+	n := Nodes{Problem: m.blind(), Localities: map[string]topology.Locality{}, Closed: map[string]bool{}}
 	if n.Problem != "" {
 		return n
 	}
-	var list metav1.PartialObjectMetadataList
-	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NodeList"))
+	var list corev1.NodeList
 	if err := m.client.List(ctx, &list); err != nil {
 		n.Problem = sentence(m.client.Explain(err, "listing nodes"))
 		return n
@@ -150,8 +148,16 @@ func (m *member) nodes(ctx context.Context) Nodes {
 	for i := range list.Items {
 		labels := list.Items[i].Labels
 		n.Localities[list.Items[i].Name] = topology.Locality{Region: labels[topology.LabelRegion], Zone: labels[topology.LabelZone]}
+		n.Closed[list.Items[i].Name] = closed(&list.Items[i])
 	}
 	return n
+}
+
+// closed says whether a node takes no ordinary pods.
+func closed(n *corev1.Node) bool {
+	return n.Spec.Unschedulable || slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+	})
 }
 
 func (s *session) observeControls(ctx context.Context) {

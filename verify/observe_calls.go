@@ -45,7 +45,7 @@ func (s *session) observeCalls(ctx context.Context) {
 			return nil
 		})
 	}
-	for _, p := range pairs(s.world.Clusters) {
+	for _, p := range s.world.pairs() {
 		h := host(s.world.Namespace, serviceOnly(p.To))
 		send(CallKey{p.From, p.To, CallAllowed}, roleCaller, probe.RunRequest{URL: address(h, pathPrivate)})
 		send(CallKey{p.From, p.To, CallDenied}, roleStranger, probe.RunRequest{URL: address(h, pathPrivate)})

@@ -71,7 +71,7 @@ func (s *session) observeFailover(ctx context.Context) {
 // trials are the loads from one cluster that one fault concerns.
 func (s *session) trials(from string, errorsFault bool) []*run {
 	var runs []*run
-	for _, p := range pairs(s.world.Clusters) {
+	for _, p := range s.world.pairs() {
 		for _, f := range faultKinds() {
 			if p.From != from || f.errors() != errorsFault {
 				continue

@@ -38,7 +38,7 @@ const (
 
 func (m *member) objects() objects {
 	return objects{topology: m.mesh.Topology, namespace: m.namespace, owned: m.client.Owned(m.mesh.Topology, m.mesh.Owner),
-		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.roles, zone: m.zone}
+		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.cast(), zone: m.zone, places: m.places}
 }
 
 // login is the secret by which the nodes pull the probe and its sidecar, if they need one.
@@ -73,6 +73,11 @@ func (m *member) start(ctx context.Context) error {
 	if m.why() != "" {
 		return nil
 	}
+	if slices.Contains(m.suites, SuiteLocality) {
+		looking, cancel := context.WithTimeout(ctx, lookWithin)
+		m.places = m.nodes(looking).zones() // nodes that can not be listed are reported by observeNodes
+		cancel()
+	}
 	o := m.objects()
 	if o.image == "" {
 		return diag.Hint(fmt.Errorf("no probe image is known"), "name one in spec.verify.probe.image or use a bundle")
@@ -95,13 +100,13 @@ func (m *member) start(ctx context.Context) error {
 		return err
 	}
 	<-rooted
-	for _, r := range m.roles {
+	for _, r := range m.cast() {
 		g.Go(func() error { return m.launch(ctx, r) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := m.awaitReady(ctx, m.roles...); err != nil {
+	if err := m.awaitReady(ctx, m.cast()...); err != nil {
 		return err
 	}
 	return m.injected()
@@ -110,7 +115,7 @@ func (m *member) start(ctx context.Context) error {
 // injected returns an error when a pod that needs a sidecar has none: what it would send is
 // no mesh traffic.
 func (m *member) injected() error {
-	for _, r := range m.roles {
+	for _, r := range m.cast() {
 		if pod := m.pod(r); r != roleOutsider && !proxied(pod) {
 			return diag.Hint(fmt.Errorf("the %s in %s got no sidecar", r, m.name),
 				"istiod's injection webhook did not act on namespace "+m.namespace+"; is istiod there and is the revision right?")
@@ -226,7 +231,7 @@ func (m *member) probes(ctx context.Context) Probes {
 	for i := range pods {
 		pod := &pods[i]
 		ready := kube.PodReady(pod)
-		p.Pods = append(p.Pods, ProbePod{Name: pod.Name, UID: string(pod.UID), Address: pod.Status.PodIP, Ready: ready, State: kube.PodReason(pod)})
+		p.Pods = append(p.Pods, ProbePod{Name: pod.Name, UID: string(pod.UID), Node: pod.Spec.NodeName, Address: pod.Status.PodIP, Ready: ready, State: kube.PodReason(pod)})
 		for _, s := range m.services {
 			if ready && pod.Labels[prefixService+s.Name] == "true" {
 				p.Ready[s.Name]++

@@ -109,16 +109,20 @@ func (s *session) converged(gateways map[string]Gateway, views map[string]Views)
 // expected says whether a caller's endpoints of one service are those that it should have,
 // leaving out clusters that a known obstacle keeps away.
 func (w *World) expected(from string, svc service, endpoints []Endpoint) bool {
-	weight, total := map[string]int{}, 0
+	weight, count, total := map[string]int{}, map[string]int{}, 0
 	for _, e := range endpoints {
 		if e.Healthy {
 			weight[e.Cluster] += e.Weight
+			count[e.Cluster]++
 			total += e.Weight
 		}
 	}
 	var want []string
 	ready := 0
 	for _, c := range w.Clusters {
+		if !w.Topology.Knows(from, c) {
+			continue
+		}
 		code, _ := w.obstacle(from, c)
 		if w.Probes[c].Ready[svc.Name] > 0 && (c == from || !slices.Contains([]string{"FED001", "FED010", "NET001"}, code)) {
 			want = append(want, c)
@@ -126,6 +130,14 @@ func (w *World) expected(from string, svc service, endpoints []Endpoint) bool {
 		}
 	}
 	for _, c := range want {
+		if svc.Policy.Locality {
+			// Priorities decide, not weights; and Envoy keeps one of the endpoints that a gateway
+			// has for pods in several zones.
+			if count[c] == 0 || c == from && count[c] != w.Probes[c].Ready[svc.Name] {
+				return false
+			}
+			continue
+		}
 		share := float64(w.Probes[c].Ready[svc.Name]) / float64(ready)
 		if total == 0 || math.Abs(float64(weight[c])/float64(total)-share) > 0.01 {
 			return false

@@ -29,10 +29,10 @@ const (
 // neither need many threads nor a long drain.
 const proxyConfig = "concurrency: 1\nterminationDrainDuration: 1s\n"
 
-// account is the service account of a role; the pod that goes away is an echo like the
-// others.
+// account is the service account of a role; the pods that go away and that are in another zone
+// are echoes like the others.
 func account(r role) string {
-	if r == roleAway {
+	if r == roleAway || r == roleBeyond {
 		return string(roleEcho)
 	}
 	return string(r)
@@ -48,6 +48,21 @@ type objects struct {
 	roles     []role
 	// zone is the domain under which ingress gateways know the echoes.
 	zone string
+	// places are the localities of the cluster's nodes where it has several zones.
+	places []topology.Locality
+}
+
+// where is the node selector of a role, in a cluster with several zones: all pods but one are
+// in the first, so that what they measure does not depend on where they happen to be.
+func (o objects) where(r role) map[string]string {
+	if len(o.places) == 0 {
+		return nil
+	}
+	at := o.places[0]
+	if r == roleBeyond {
+		at = o.places[1]
+	}
+	return map[string]string{topology.LabelRegion: at.Region, topology.LabelZone: at.Zone}
 }
 
 // pod is the probe pod of a role in a cluster: a bare one, so that a rejection is the answer
@@ -106,7 +121,7 @@ func (o objects) podSpec(r role) (corev1.PodSpec, error) {
 		},
 	}
 	spec := corev1.PodSpec{
-		ServiceAccountName: account(r), AutomountServiceAccountToken: &no, EnableServiceLinks: &no,
+		ServiceAccountName: account(r), AutomountServiceAccountToken: &no, EnableServiceLinks: &no, NodeSelector: o.where(r),
 		TerminationGracePeriodSeconds: &grace,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot: &yes, RunAsUser: &user, RunAsGroup: &user,

@@ -53,7 +53,7 @@ func newReport(t *topology.Topology, clusters, suites []string, results []Result
 		APIVersion: topology.APIVersion, Kind: Kind, Topology: t.Metadata.Name,
 		Substitutions: []string{}, Clusters: clusters, Suites: suites,
 	}
-	r.Checks = append(slices.Clone(results), r.uncovered(results)...)
+	r.Checks = append(slices.Clone(results), r.uncovered(t, results)...)
 	order := map[string]int{CoverageCheck: len(Checks())}
 	for i, c := range Checks() {
 		order[c.ID] = i
@@ -81,8 +81,9 @@ func newReport(t *topology.Topology, clusters, suites []string, results []Result
 }
 
 // uncovered gives an inconclusive result for each requested suite and ordered pair of which
-// no check passed and none failed either: skips and warnings must not hide a pair.
-func (r *Report) uncovered(results []Result) []Result {
+// no check passed and none failed either: skips and warnings must not hide a pair. Where the
+// first shall not know the second there is nothing to cover.
+func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 	var missing []Result
 	told := map[[3]string]bool{}
 	for _, c := range results {
@@ -95,7 +96,11 @@ func (r *Report) uncovered(results []Result) []Result {
 			if told[[3]string{suite, p.From, p.To}] {
 				continue
 			}
-			m := unsure("no check of the suite %s passed from %s to %s", suite, p.From, p.To).between(p.From, p.To, suite)
+			m := unsure("no check of the suite %s passed from %s to %s", suite, p.From, p.To)
+			if !t.Knows(p.From, p.To) {
+				m = skip("%s does not know %s: spec.discovery leaves it out", p.From, p.To)
+			}
+			m = m.between(p.From, p.To, suite)
 			m.ID, m.Suite = CoverageCheck, suite
 			missing = append(missing, m)
 		}
@@ -138,6 +143,11 @@ func (r *Report) JSON() ([]byte, error) {
 		return nil, fmt.Errorf("encoding the report: %w", err)
 	}
 	return append(data, '\n'), nil
+}
+
+// known are the ordered pairs of which the first shall know the second.
+func known(t *topology.Topology, clusters []string) []topology.Pair {
+	return slices.DeleteFunc(pairs(clusters), func(p topology.Pair) bool { return !t.Knows(p.From, p.To) })
 }
 
 // pairs are the ordered pairs of different clusters.

@@ -23,6 +23,8 @@ const (
 	roleEcho role = "echo"
 	// roleAway answers too, and is the one that goes away.
 	roleAway role = "away"
+	// roleBeyond answers from another zone of the cluster; only clusters with several have one.
+	roleBeyond role = "beyond"
 	// roleOutsider has no sidecar.
 	roleOutsider role = "outsider"
 )
@@ -124,10 +126,14 @@ func services(t *topology.Topology, clusters, suites []string) []service {
 		}
 	}
 	if slices.Contains(suites, SuiteLocality) {
-		all = append(all, service{Name: serviceLocal, Backends: echo, Policy: policy{Locality: true, Outlier: true}})
+		spread := map[string][]role{}
+		for _, c := range clusters {
+			spread[c] = []role{roleEcho, roleBeyond}
+		}
+		all = append(all, service{Name: serviceLocal, Backends: spread, Policy: policy{Locality: true, Outlier: true}})
 	}
 	if slices.Contains(suites, SuiteFailover) {
-		for _, p := range pairs(clusters) {
+		for _, p := range known(t, clusters) {
 			for _, f := range faultKinds() {
 				all = append(all, service{
 					Name:     serviceFault(t, f, p),
@@ -140,7 +146,7 @@ func services(t *topology.Topology, clusters, suites []string) []service {
 	return all
 }
 
-// roles are the pods that the suites need in each cluster.
+// roles are the pods that the suites need in each cluster, but for roleBeyond.
 func roles(suites []string) []role {
 	all := []role{roleEcho, roleCaller}
 	for _, r := range []struct {

@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"crypto/x509"
 	"slices"
 	"time"
@@ -83,6 +84,27 @@ type Istiod struct {
 type Nodes struct {
 	Problem    string
 	Localities map[string]topology.Locality
+	// Closed are the nodes that take no ordinary pods: cordoned, or tainted.
+	Closed map[string]bool
+}
+
+// zones are the localities of nodes that take pods, in order, as far as they name a zone; none
+// when all pods are in one. The probe's pods are in the first, but for the one that is in the
+// second.
+func (n Nodes) zones() []topology.Locality {
+	var all []topology.Locality
+	for name, l := range n.Localities {
+		if l.Zone != "" && !n.Closed[name] && !slices.Contains(all, l) {
+			all = append(all, l)
+		}
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b topology.Locality) int {
+		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Zone, b.Zone))
+	})
+	return all
 }
 
 // Locality is the one locality of all nodes; false when they differ or are unknown.
@@ -145,6 +167,7 @@ type Probes struct {
 type ProbePod struct {
 	Name    string `json:"name"`
 	UID     string `json:"uid"`
+	Node    string `json:"node,omitempty"`
 	Address string `json:"address"`
 	Ready   bool   `json:"ready"`
 	State   string `json:"state,omitempty"`
@@ -261,8 +284,8 @@ type Line struct {
 	Policy        map[string]any
 }
 
-// pairs are the ordered pairs that are judged.
-func (w *World) pairs() []topology.Pair { return pairs(w.Clusters) }
+// pairs are the ordered pairs of which the first shall know the second: requests go there.
+func (w *World) pairs() []topology.Pair { return known(w.Topology, w.Clusters) }
 
 // peers of a cluster among those that are judged.
 func (w *World) peers(cluster string) []string {

@@ -84,6 +84,8 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 		return h.nodeImages()
 	case "cluster":
 		return h.makeCluster(h.t.Cluster(from))
+	case "routes":
+		return h.routes(from, to)
 	case "images":
 		return h.bundleImages(from)
 	case "probe-image":

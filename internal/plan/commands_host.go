@@ -109,6 +109,18 @@ func (h *byHand) makeCluster(c *topology.Cluster) (note, shell string) {
 		command("kubectl", "config", "rename-context", "kind-"+name, h.t.Context(c.Name)))
 }
 
+// routes are the commands that lead from the nodes of one cluster to the pods of another.
+func (h *byHand) routes(from, to string) (note, shell string) {
+	return "Both are in one network: their pods must reach each other without a gateway. Each node learns where the pods of each node of the other cluster are. Routes do not outlive a restart of the node.",
+		strings.TrimSuffix(h.kubectl(to, "get", "nodes", "-o", `jsonpath={range .items[*]}{.metadata.name} {.spec.podCIDR}{"\n"}{end}`), "\n") + " |\n" +
+			"  while read -r peer pods; do\n" +
+			"    via=$(" + engineWord + ` inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$peer")` + "\n" +
+			"    for node in $(kind get nodes --name " + word(h.t.KindName(from)) + "); do\n" +
+			"      " + engineWord + ` exec "$node" ip route replace "$pods" via "$via" </dev/null` + "\n" +
+			"    done\n" +
+			"  done\n"
+}
+
 // owner are the commands that write down whose cluster it is.
 func (h *byHand) owner(name string) (note, shell string) {
 	return "A note in the cluster says whose it is, for commands that have lost their own notes.", lines(

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -72,7 +73,11 @@ type hosted struct {
 	loadErr   error
 	portsErr  error
 
+	// unrouted is what Unrouted says until Route was called.
+	unrouted []string
+
 	mu      sync.Mutex
+	routed  []string   // from, to and subnets of each Route
 	loaded  [][]string // names in each archive
 	ensured []cluster.Spec
 }
@@ -101,6 +106,22 @@ var errNoKubeconfig = errors.New("no kubeconfig in this test")
 
 func (h *hosted) InternalServer(context.Context, string) (string, error) {
 	return "", errors.New("not used by these tests")
+}
+
+func (h *hosted) Unrouted(context.Context, string, string, map[string]netip.Prefix) ([]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.routed) > 0 {
+		return nil, nil
+	}
+	return h.unrouted, nil
+}
+
+func (h *hosted) Route(_ context.Context, name, other string, pods map[string]netip.Prefix) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.routed = append(h.routed, fmt.Sprint(name, " to ", other, " ", pods))
+	return nil
 }
 
 func (h *hosted) Ports(context.Context, string) (map[int]int, error) { return h.ports, h.portsErr }

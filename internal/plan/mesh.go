@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -71,6 +72,10 @@ type Provider interface {
 	cluster.Looker
 	// InternalServer is the URL at which pods of the other clusters reach a cluster's API.
 	InternalServer(ctx context.Context, name string) (string, error)
+	// Unrouted says which nodes of a cluster do not lead to the pods of another's nodes: pods
+	// are their subnets by node. Route makes them.
+	Unrouted(ctx context.Context, name, other string, pods map[string]netip.Prefix) ([]string, error)
+	Route(ctx context.Context, name, other string, pods map[string]netip.Prefix) error
 	// Ports are the node ports of a cluster that this host publishes on loopback, and where.
 	Ports(ctx context.Context, name string) (map[int]int, error)
 	// Images are the names of the images that every node has.

@@ -62,6 +62,10 @@ func Up(m *Mesh) []graph.Step {
 			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"), at("istio-base"))
 		}
 	}
+	for _, pair := range m.flat() {
+		steps = append(steps, m.between(pair, "routes@"+pair.From+":"+pair.To, "routes to the pods of "+pair.To, seconds(60), 0, m.podRoutes,
+			"cluster@"+pair.From, "cluster@"+pair.To))
+	}
 	for _, pair := range m.discovery() {
 		secret, arrow := "remote-secret@"+pair.From+":"+pair.To, pair.From+":"+pair.To
 		steps = append(steps,
