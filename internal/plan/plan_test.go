@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,14 @@ func (p noClusters) List(context.Context) ([]string, error) { return nil, p.err 
 
 func (p noClusters) InternalServer(context.Context, string) (string, error) {
 	return "", errors.New("no cluster, no address")
+}
+
+func (noClusters) Unrouted(context.Context, string, string, map[string]netip.Prefix) ([]string, error) {
+	return nil, errors.New("no cluster, no node")
+}
+
+func (noClusters) Route(context.Context, string, string, map[string]netip.Prefix) error {
+	return errors.New("no cluster, no node")
 }
 
 func (noClusters) Ports(context.Context, string) (map[int]int, error) { return nil, nil }
