@@ -21,7 +21,7 @@ func (c *collector) discovery(t *Topology) {
 		cluster := t.Cluster(reader)
 		switch {
 		case cluster == nil:
-			c.add(path, fmt.Sprintf("there is no cluster %q", reader), "name one of "+quoted(t.Primaries()))
+			c.add(path, fmt.Sprintf("there is no cluster %q", reader), suggestValue(reader, t.Primaries()))
 			continue
 		case !cluster.IsPrimary():
 			c.add(path, fmt.Sprintf("%q has no istiod, the one of %q serves it", reader, cluster.Primary), fmt.Sprintf("write it under %q", cluster.Primary))
@@ -51,7 +51,7 @@ func (c *collector) peers(t *Topology, path string, reader *Cluster, peers []str
 		cluster := t.Cluster(peer)
 		switch {
 		case cluster == nil:
-			c.add(at, fmt.Sprintf("there is no cluster %q", peer), "name one of "+quoted(others))
+			c.add(at, fmt.Sprintf("there is no cluster %q", peer), suggestValue(peer, others))
 		case peer == reader.Name || peer == reader.Config:
 			c.add(at, fmt.Sprintf("the istiod of %q reads %q anyway", reader.Name, peer), "remove it from the list")
 		case !cluster.IsMember():
