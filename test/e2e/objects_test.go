@@ -58,7 +58,7 @@ func everything(t *testing.T, m *mesh, name string) map[string]*unstructured.Uns
 // likened takes away from an object what says who made it and when, and what the cluster
 // chose; false leaves out the whole object. This list is what differs between a mesh that `up`
 // made and one that kubectl made, and nothing else does:
-//   - Helm's records and annotations, and the annotation by which Argo CD orders manifests;
+//   - Helm's records, annotations and label, and the annotation by which Argo CD orders manifests;
 //   - our owner's label, and all of our labels and annotations on what was made by hand;
 //   - what keys and tokens are, and the Secret that revokes a token of ours;
 //   - istiod's pods may start without cacerts when `up` sees to the order, and not otherwise.
@@ -75,6 +75,7 @@ func likened(u *unstructured.Unstructured, tree map[string]any) bool {
 	}
 	delete(tree, "status")
 	prune(meta, "labels", topology.LabelOwner)
+	prune(meta, "labels", "app.kubernetes.io/managed-by")
 	for _, key := range []string{"meta.helm.sh/release-name", "meta.helm.sh/release-namespace", "argocd.argoproj.io/sync-wave",
 		"deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation", topology.AnnotationExpires} {
 		prune(meta, "annotations", key)
