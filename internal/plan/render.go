@@ -64,7 +64,7 @@ type Rendering struct {
 // the same topology gives the same manifests. They carry the topology's label and no owner's:
 // whoever applies them owns them. No Secret is among them.
 func Render(ctx context.Context, m *Mesh) (Rendering, error) {
-	r := renderer{m: m, in: m.install()}
+	r := renderer{m: m, in: m.install(), bases: map[string][]*unstructured.Unstructured{}}
 	for _, s := range inOrder(Up(m)) {
 		kind, where, _ := strings.Cut(s.ID, "@")
 		if err := r.step(ctx, kind, where); err != nil {
@@ -86,6 +86,9 @@ type renderer struct {
 	m    *Mesh
 	in   install.Mesh
 	made Rendering
+	// bases are Istio's definitions by release of Kubernetes: a megabyte that is the same for
+	// every cluster.
+	bases map[string][]*unstructured.Unstructured
 }
 
 // step renders one step of Up. A step that it does not know is an error: what is left out is
@@ -115,7 +118,7 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 	case "namespace":
 		part = install.SystemNamespace{Mesh: r.in}
 	case "istio-base":
-		part = install.IstioBase{Mesh: r.in}
+		part = once{install.IstioBase{Mesh: r.in}, r.bases}
 	case "istiod":
 		part = install.Istiod{Mesh: r.in}
 	case "ingress":
@@ -138,6 +141,23 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		r.add(where, stage, kind, objects)
 	}
 	return err
+}
+
+// once renders a part that is the same in every cluster no more than once.
+type once struct {
+	install.IstioBase
+	made map[string][]*unstructured.Unstructured
+}
+
+func (o once) Render(ctx context.Context, t install.Target) ([]*unstructured.Unstructured, error) {
+	if objects, ok := o.made[t.Kubernetes]; ok {
+		return objects, nil
+	}
+	objects, err := o.IstioBase.Render(ctx, t)
+	if err == nil {
+		o.made[t.Kubernetes] = objects
+	}
+	return objects, err
 }
 
 // add sorts objects into files: namespaces and definitions come before everything else, since

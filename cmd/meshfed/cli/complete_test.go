@@ -48,6 +48,7 @@ func TestCompletions(t *testing.T) {
 		{"status -o |", "table json"},
 		{"env --shell |", "sh fish powershell"},
 		{"verify --report |", "json xml md"},
+		{"render --o|", "--output"},
 		{"up --pl|", ""}, // planned, so not offered
 		{"status |", ""},
 		{"bundle |", ""},
