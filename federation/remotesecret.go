@@ -35,6 +35,30 @@ type RemoteSecret struct {
 	Labels map[string]string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	// account is whose tokens they are; "" means topology.ReaderServiceAccount. key is where in
+	// the Secret they stand; "" means Peer.
+	account, key string
+}
+
+// accountName is whose tokens they are, and subject how a token names it.
+func (r RemoteSecret) accountName() string {
+	if r.account == "" {
+		return topology.ReaderServiceAccount
+	}
+	return r.account
+}
+
+func (r RemoteSecret) subject() string {
+	return "system:serviceaccount:" + topology.SystemNamespace + ":" + r.accountName()
+}
+
+// at is the path of the data that holds the token.
+func (r RemoteSecret) at() string {
+	if r.key == "" {
+		return "data." + r.Peer
+	}
+	return "data." + r.key
 }
 
 // BindingName is the Secret in a cluster whose deletion revokes what the named cluster reads
@@ -99,7 +123,7 @@ func (r RemoteSecret) inspect(ctx context.Context) (found, error) {
 	}
 	have, err := parseAccess(secret.Data[r.Peer])
 	if err != nil {
-		f.reasons = append(f.reasons, "data."+r.Peer+" is "+err.Error())
+		f.reasons = append(f.reasons, r.at()+" is "+err.Error())
 		return f, nil
 	}
 	f.fields = append(f.fields, f.want.differs(have)...)
@@ -110,11 +134,11 @@ func (r RemoteSecret) inspect(ctx context.Context) (found, error) {
 func (r RemoteSecret) judge(ctx context.Context, f *found, token, recorded string) error {
 	c, err := parseToken(token)
 	if err != nil {
-		f.reasons = append(f.reasons, "data."+r.Peer+" holds "+err.Error())
+		f.reasons = append(f.reasons, r.at()+" holds "+err.Error())
 		return nil
 	}
-	if c.Subject != readerSubject {
-		f.fields = append(f.fields, graph.FieldChange{Path: "token.account", Old: c.Subject, New: readerSubject})
+	if c.Subject != r.subject() {
+		f.fields = append(f.fields, graph.FieldChange{Path: "token.account", Old: c.Subject, New: r.subject()})
 		return nil
 	}
 	if reason := c.stale(r.now()); reason != "" {

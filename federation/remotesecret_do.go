@@ -44,15 +44,8 @@ func (r RemoteSecret) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := requireReader(ctx, r.Of); err != nil {
+	if err := r.renew(ctx, &f); err != nil {
 		return err
-	}
-	f.want.Token = f.token
-	if f.token == "" {
-		graph.State(ctx, "asking %s for a token", r.Peer)
-		if f.want.Token, f.expires, err = r.grant(ctx); err != nil {
-			return err
-		}
 	}
 	secret, err := r.object(f.want, f.expires)
 	if err != nil {
@@ -64,9 +57,22 @@ func (r RemoteSecret) do(ctx context.Context) error {
 	return r.dropForeign(ctx, f.foreign)
 }
 
+// renew puts a token into what is wanted: the one that is there while it is good, else a new one.
+func (r RemoteSecret) renew(ctx context.Context, f *found) (err error) {
+	if err := r.requireAccount(ctx); err != nil {
+		return err
+	}
+	f.want.Token = f.token
+	if f.token == "" {
+		graph.State(ctx, "asking %s for a token", r.Peer)
+		f.want.Token, f.expires, err = r.grant(ctx)
+	}
+	return err
+}
+
 // grant makes a token of Of for In, tries it, and says when it ends.
 func (r RemoteSecret) grant(ctx context.Context) (token, expires string, err error) {
-	const asking = "requesting a token of " + topology.ReaderServiceAccount
+	asking := "requesting a token of " + r.accountName()
 	uid, err := r.bind(ctx)
 	if err != nil {
 		return "", "", err
@@ -77,7 +83,7 @@ func (r RemoteSecret) grant(ctx context.Context) (token, expires string, err err
 		BoundObjectRef: &authenticationv1.BoundObjectReference{
 			APIVersion: "v1", Kind: "Secret", Name: BindingName(r.In.Cluster), UID: uid},
 	}}
-	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: topology.ReaderServiceAccount, Namespace: topology.SystemNamespace}}
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: r.accountName(), Namespace: topology.SystemNamespace}}
 	if err := r.Of.SubResource("token").Create(ctx, sa, request); err != nil {
 		return "", "", r.Of.Explain(err, asking)
 	}
@@ -101,14 +107,14 @@ func (r RemoteSecret) grant(ctx context.Context) (token, expires string, err err
 // tryNew waits until a new token is good: an API server learns of new roles a moment after
 // they are written.
 func (r RemoteSecret) tryNew(ctx context.Context, token string) error {
-	err := poll.Until(ctx, poll.Options{What: r.Peer + " to take a new token of " + topology.ReaderServiceAccount, Interval: tryInterval, Deadline: tryDeadline},
+	err := poll.Until(ctx, poll.Options{What: r.Peer + " to take a new token of " + r.accountName(), Interval: tryInterval, Deadline: tryDeadline},
 		func(ctx context.Context) (bool, string, error) {
 			reason, err := r.try(ctx, token)
 			return err == nil && reason == "", reason, err
 		})
 	if err != nil && ctx.Err() == nil {
 		err = diag.Hint(err, "what the account may do: "+
-			r.Of.Kubectl("auth can-i --list --as "+readerSubject))
+			r.Of.Kubectl("auth can-i --list --as "+r.subject()))
 	}
 	return err
 }

@@ -73,14 +73,14 @@ func (r RemoteSecret) binding() *corev1.Secret {
 	}
 }
 
-// requireReader insists that c has the account that tokens are of: Istio's charts make it.
-func requireReader(ctx context.Context, c *kube.Client) error {
-	key := client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.ReaderServiceAccount}
-	err := c.Get(ctx, key, &corev1.ServiceAccount{})
+// requireAccount insists that Of has the account that tokens are of: Istio's charts make it.
+func (r RemoteSecret) requireAccount(ctx context.Context) error {
+	key := client.ObjectKey{Namespace: topology.SystemNamespace, Name: r.accountName()}
+	err := r.Of.Get(ctx, key, &corev1.ServiceAccount{})
 	if kube.Absent(err) {
-		err = diag.Hint(err, fmt.Sprintf("Istio's base and istiod charts make service account %s; is Istio installed in %s?", key.Name, c.Cluster))
+		err = diag.Hint(err, fmt.Sprintf("Istio's base and istiod charts make service account %s; is Istio installed in %s?", key.Name, r.Of.Cluster))
 	}
-	return c.Explain(err, "looking for service account "+key.Name)
+	return r.Of.Explain(err, "looking for service account "+key.Name)
 }
 
 // authority is the CA of c's API server: from the kubeconfig, and where that names none from

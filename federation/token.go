@@ -77,15 +77,19 @@ func (c claims) stale(now time.Time) string {
 	return ""
 }
 
-// TokenLife is when the token of a remote secret was granted and when it ends (zero: never),
+// TokenLife is when the token of a remote secret, or of an external istiod's kubeconfig, was granted and when it ends (zero: never),
 // as the token says of itself; the Secret's own age tells nothing, because renewal keeps the
 // Secret. The error never holds what was there.
 func TokenLife(s *corev1.Secret) (granted, ends time.Time, err error) {
-	have, err := parseAccess(s.Data[s.Annotations[topology.AnnotationCluster]])
-	if err != nil {
-		return granted, ends, err
+	token := string(s.Data[tokenKey])
+	if s.Name != topology.IstiodKubeconfigSecret {
+		have, err := parseAccess(s.Data[s.Annotations[topology.AnnotationCluster]])
+		if err != nil {
+			return granted, ends, err
+		}
+		token = have.Token
 	}
-	c, err := parseToken(have.Token)
+	c, err := parseToken(token)
 	if err != nil {
 		return granted, ends, err
 	}
@@ -99,6 +103,3 @@ func round(d time.Duration) time.Duration {
 	}
 	return d.Round(time.Second)
 }
-
-// readerSubject is how a token names the account that remote secrets are of.
-const readerSubject = "system:serviceaccount:" + topology.SystemNamespace + ":" + topology.ReaderServiceAccount

@@ -11,22 +11,28 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// EastWestGateway is the gateway for the other networks. For a cluster that needs none there is
-// nothing to do: see topology.HasEastWestGateway.
+// EastWestGateway is the gateway for the other networks, and for clusters that this one's istiod
+// serves. For a cluster that needs none there is nothing to do: see topology.HasEastWestGateway.
 type EastWestGateway struct{ Mesh }
 
 // Values are the gateway chart's values for a cluster, with its eastWest.values last.
 //
-// The chart's own networkGateway value is not used: it opens 15012 and 15017 as well, which
-// only a remote cluster that has no istiod of its own needs.
+// The chart's own networkGateway value is not used: it opens all ports. Here each is open only
+// where it is needed: 15443 for services that another network reaches, 15012 and 15017 for
+// clusters without an istiod of their own.
 func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
-	service := map[string]any{
-		"type": cluster.EastWest.Service.Type,
-		"ports": []any{
-			port("status-port", topology.PortStatus, 0),
-			port("tls", topology.PortCrossNetwork, 0),
-		},
+	ports := []any{port("status-port", topology.PortStatus, 0)}
+	labels := map[string]any{"app": topology.EastWestGateway}
+	if e.Topology.CrossesNetworks(cluster.Name) {
+		ports = append(ports, port("tls", topology.PortCrossNetwork, 0))
+		// On the Service it tells istiod that this is the way into the network.
+		labels[topology.LabelNetwork] = cluster.Network
 	}
+	if e.Topology.ServesThroughGateway(cluster.Name) {
+		labels[topology.LabelServesIstiod] = "true"
+		ports = append(ports, port("tls-istiod", topology.PortXDS, 0), port("tls-webhook", topology.PortWebhook, 0))
+	}
+	service := map[string]any{"type": cluster.EastWest.Service.Type, "ports": ports}
 	if annotations := cluster.EastWest.Service.Annotations; len(annotations) > 0 {
 		all := map[string]any{}
 		for key, value := range annotations {
@@ -35,11 +41,7 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 		service["annotations"] = all
 	}
 	return overlay(e.gatewayValues(cluster, topology.EastWestSelector, cluster.EastWest.Replicas), map[string]any{
-		"labels": map[string]any{
-			"app": topology.EastWestGateway,
-			// On the Service it tells istiod that this is the way into the network.
-			topology.LabelNetwork: cluster.Network,
-		},
+		"labels": labels,
 		"env": map[string]any{
 			// The router mode adds SNI clusters for all services of the network; the
 			// requested view limits endpoints to that network.

@@ -46,9 +46,13 @@ func (g gateway) look(ctx context.Context, c *kube.Client) (graph.Change, error)
 }
 
 func (g gateway) do(ctx context.Context, c *kube.Client, change graph.Change) error {
-	istiod := []Workload{{Kind: "Deployment", Name: g.revisioned(istiodRelease)}}
-	if err := waitReady(ctx, c, topology.SystemNamespace, istiod); err != nil {
+	if cluster, err := g.cluster(c); err != nil {
 		return err
+	} else if cluster.IsPrimary() {
+		istiod := []Workload{{Kind: "Deployment", Name: g.revisioned(istiodRelease)}}
+		if err := waitReady(ctx, c, topology.SystemNamespace, istiod); err != nil {
+			return err
+		}
 	}
 	if err := g.waitForWebhook(ctx, c, nil); err != nil {
 		return err

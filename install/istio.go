@@ -100,7 +100,7 @@ func (i Istiod) Release(c *kube.Client) (Release, error) {
 // Look implements Part. It says update as well while pods can not be injected yet.
 func (i Istiod) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
 	change, err := look(ctx, c, func() (Release, error) { return i.Release(c) })
-	if err != nil || change.Needed() {
+	if err != nil || change.Needed() || i.isExternal(c) {
 		return change, err
 	}
 	ready, state, err := i.webhook(ctx, c, nil)
@@ -110,9 +110,10 @@ func (i Istiod) Look(ctx context.Context, c *kube.Client) (graph.Change, error) 
 	return graph.Change{Action: graph.Update, Reason: state}, nil
 }
 
-// Do implements Part. When it returns, istiod is ready and pods can be injected.
+// Do implements Part. When it returns, istiod is ready and pods can be injected in its own
+// cluster, unless it is external.
 func (i Istiod) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
-	if err := do(ctx, c, change, func() (Release, error) { return i.Release(c) }); err != nil {
+	if err := do(ctx, c, change, func() (Release, error) { return i.Release(c) }); err != nil || i.isExternal(c) {
 		return err
 	}
 	return i.waitForWebhook(ctx, c, nil)

@@ -11,6 +11,11 @@ import (
 // the topology's istio.values and istio.meshConfig, then the cluster's istio.values.
 func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	spec := i.Topology.Spec
+	read := cluster
+	if cluster.IsExternal() {
+		// istiod is known by the cluster that it reads.
+		read = i.Topology.Cluster(cluster.Config)
+	}
 	values := map[string]any{
 		"global": map[string]any{
 			"hub": i.hub(istioHub),
@@ -18,8 +23,8 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 			// What a bundle has loaded must never be asked of a registry.
 			"imagePullPolicy": "IfNotPresent",
 			"meshID":          spec.Mesh.ID,
-			"multiCluster":    map[string]any{"clusterName": cluster.Name},
-			"network":         cluster.Network,
+			"multiCluster":    map[string]any{"clusterName": read.Name},
+			"network":         read.Network,
 		},
 		"meshConfig": i.meshConfig(),
 		// Lets istiod accept a bundle of several roots, so that the root can be rotated
@@ -40,6 +45,9 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	if small(cluster) {
 		trees = append(trees, smallValues())
 	}
+	if len(i.Topology.Served(cluster.Name)) > 0 {
+		trees = append(trees, servingValues(cluster))
+	}
 	if i.Settings.UpstreamEnvoy {
 		trees = append(trees, upstreamValues())
 	}
@@ -49,6 +57,26 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	}
 	trees = append(trees, cluster.Istio.Values)
 	return overlay(trees...)
+}
+
+// servingValues are those of an istiod that serves other clusters too.
+func servingValues(cluster *topology.Cluster) map[string]any {
+	// Without it istiod gives no remote cluster its root and its webhook's authority.
+	values := map[string]any{"global": map[string]any{"externalIstiod": true}}
+	if !cluster.IsExternal() {
+		return values
+	}
+	// Nothing is injected or validated in the cluster that it runs in, and nobody reads that
+	// one: https://istio.io/latest/docs/setup/install/external-controlplane/
+	return overlay(values, map[string]any{
+		"global": map[string]any{
+			"operatorManageWebhooks": true, "configValidation": false, "enableReaderRBAC": false,
+			"omitSidecarInjectorConfigMap": true,
+		},
+		"configMap": false,
+		// Remote secrets lie beside istiod, not in the cluster that it reads.
+		"env": map[string]any{"LOCAL_CLUSTER_SECRET_WATCHER": "true"},
+	})
 }
 
 func (i Istiod) meshConfig() map[string]any {

@@ -39,6 +39,9 @@ var (
 	_ Part = CACerts{}
 	_ Part = IstioBase{}
 	_ Part = Istiod{}
+	_ Part = ExternalService{}
+	_ Part = RemoteIstiod{}
+	_ Part = Injection{}
 	_ Part = MeshMTLS{}
 	_ Part = PullSecret{}
 	_ Part = IngressGateway{}
@@ -72,6 +75,12 @@ func (m Mesh) cluster(c *kube.Client) (*topology.Cluster, error) {
 		return found, nil
 	}
 	return nil, fmt.Errorf("cluster %q is not in topology %s", c.Cluster, m.Topology.Metadata.Name)
+}
+
+// isExternal says whether the client's cluster runs an istiod that reads another one.
+func (m Mesh) isExternal(c *kube.Client) bool {
+	cluster := m.Topology.Cluster(c.Cluster)
+	return cluster != nil && cluster.IsExternal()
 }
 
 // labels mark an object as ours.

@@ -17,7 +17,9 @@ import (
 )
 
 // SystemNamespace is istio-system with its network label, without which istiod takes all
-// endpoints of the cluster for reachable from everywhere.
+// endpoints of the cluster for reachable from everywhere; and in a cluster that another one's
+// istiod serves, with the annotation that names that istiod, by the cluster that it reads. It
+// must be there before istiod is given the cluster to read: istiod looks at it once.
 type SystemNamespace struct{ Mesh }
 
 // Look says create when the namespace is absent and update when the label is. A network
@@ -52,22 +54,34 @@ func (n SystemNamespace) want(ctx context.Context, c *kube.Client) (*corev1.Name
 		return nil, err
 	}
 	labels := map[string]string{topology.LabelNetwork: cluster.Network}
+	if cluster.IsExternal() {
+		labels = nil // no endpoint of the mesh is there
+	}
 	var found corev1.Namespace
 	err = c.Get(ctx, client.ObjectKey{Name: topology.SystemNamespace}, &found)
 	switch {
 	case kube.Absent(err):
-		return kube.Namespace(topology.SystemNamespace, kube.Labels(n.labels(), labels)), nil
+		return namespaceOf(cluster, kube.Labels(n.labels(), labels)), nil
 	case err != nil:
 		return nil, c.Explain(err, "reading namespace "+topology.SystemNamespace)
 	}
 	if owned(&found, n.Mesh) {
-		return kube.Namespace(topology.SystemNamespace, kube.Labels(n.labels(), labels)), nil
+		return namespaceOf(cluster, kube.Labels(n.labels(), labels)), nil
 	}
-	if network := found.Labels[topology.LabelNetwork]; network != "" && network != cluster.Network {
+	if network := found.Labels[topology.LabelNetwork]; network != "" && labels != nil && network != cluster.Network {
 		err := fmt.Errorf("namespace %s is labelled %s=%s, the topology says %s", topology.SystemNamespace, topology.LabelNetwork, network, cluster.Network)
 		return nil, diag.Op(diag.Hint(err, "set network: "+network+" for cluster "+c.Cluster+", or change the label yourself"), c.Cluster, "looking at "+topology.SystemNamespace)
 	}
-	return kube.Namespace(topology.SystemNamespace, labels), nil
+	return namespaceOf(cluster, labels), nil
+}
+
+// namespaceOf is istio-system of a cluster.
+func namespaceOf(cluster *topology.Cluster, labels map[string]string) *corev1.Namespace {
+	namespace := kube.Namespace(topology.SystemNamespace, labels)
+	if !cluster.IsPrimary() {
+		namespace.Annotations = map[string]string{topology.AnnotationControlPlanes: cluster.Config}
+	}
+	return namespace
 }
 
 // owned says whether an object carries our topology and owner.

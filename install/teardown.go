@@ -41,7 +41,7 @@ func elections() []string {
 // wait for namespaces to be gone. A cluster that is deleted as a whole needs none of it.
 func Teardown(ctx context.Context, c *kube.Client, m Mesh) error {
 	parts := []Part{
-		EastWestGateway{m}, IngressGateway{m}, Istiod{m}, Leftovers{m}, IstioBase{m},
+		EastWestGateway{m}, IngressGateway{m}, ExternalService{m}, Istiod{m}, Leftovers{m}, IstioBase{m},
 		CACerts{Mesh: m}, SystemNamespace{m}, MetalLB{Mesh: m},
 	}
 	var errs []error

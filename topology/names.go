@@ -13,6 +13,8 @@ const (
 	LabelTopology = "meshfed.io/topology"
 	// LabelOwner carries the random owner id that is made once for each topology.
 	LabelOwner = "meshfed.io/owner"
+	// LabelServesIstiod marks the east-west gateways that lead to istiod, when "true".
+	LabelServesIstiod = "meshfed.io/serves-istiod"
 	// AnnotationAllocation records on the owner ConfigMap what `up` allocated.
 	AnnotationAllocation = "meshfed.io/allocation"
 	// AnnotationExpires records when a credential that we granted ends, RFC 3339 in UTC.

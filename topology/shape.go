@@ -97,7 +97,9 @@ func (t *Topology) Peers(cluster string) []string {
 	chosen, limited := t.Spec.Discovery[cluster]
 	limited = limited || len(t.Spec.Discovery) > 0
 	return slices.DeleteFunc(t.Members(), func(name string) bool {
-		return name == cluster || name == c.Config || limited && !slices.Contains(chosen, name)
+		// What it serves it has to read.
+		kept := !limited || slices.Contains(chosen, name) || t.Primary(name) == cluster
+		return name == cluster || name == c.Config || !kept
 	})
 }
 
@@ -124,6 +126,15 @@ func (t *Topology) Apart(one, other string) bool {
 func (t *Topology) ServesThroughGateway(cluster string) bool {
 	c := t.Cluster(cluster)
 	return c != nil && c.IsPrimary() && !c.IsExternal() && len(t.Served(cluster)) > 0
+}
+
+// ExposesServices says whether the Gateway by which other networks reach services belongs into
+// the cluster: an istiod reads it there, for a cluster that is reached so.
+func (t *Topology) ExposesServices(cluster string) bool {
+	c := t.Cluster(cluster)
+	return c != nil && c.HoldsConfig() && slices.ContainsFunc(t.Members(), func(name string) bool {
+		return t.Cluster(name).Config == cluster && t.CrossesNetworks(name)
+	})
 }
 
 // CrossesNetworks says whether the cluster's services are reached from another network.

@@ -35,6 +35,8 @@ const (
 	FactRoots Fact = "roots"
 	// FactControl: remote secrets, and what every istiod replica says of its peers.
 	FactControl Fact = "control"
+	// FactServed: what leads clusters without an istiod to the one that serves them.
+	FactServed Fact = "served"
 	// FactNodes: localities of the nodes.
 	FactNodes Fact = "nodes"
 	// FactProbes: which probe pods run where.

@@ -30,6 +30,8 @@ func Checks() []Check {
 			[]string{"FED001"}, []Fact{FactControl}, judgeSecrets},
 		{"discovery-synced", SuiteDiscovery, "every istiod replica has every peer synced",
 			[]string{"FED001", "FED010", "INS001"}, []Fact{FactControl}, judgeSynced},
+		{"discovery-served", SuiteDiscovery, "each cluster without an istiod is led to the one that serves it",
+			[]string{"INS005", "INS006", "INS007"}, []Fact{FactServed, FactSigners}, judgeServed},
 		{"discovery-address", SuiteDiscovery, "each east-west gateway has an address",
 			[]string{"NET001", "NET002"}, []Fact{FactGateways}, judgeAddress},
 		{"discovery-exposure", SuiteDiscovery, "a Gateway exposes services to other networks on 15443",

@@ -14,15 +14,20 @@ import (
 // another: files and API objects before control planes before gateways. Empty when none is
 // known.
 func (w *World) obstacle(from, to string) (code, words string) {
-	control, asked := w.Controls[from]
+	primary := w.Topology.Primary(from)
+	control, asked := w.Controls[primary]
 	gateway, looked := w.Gateways[to]
-	if asked && control.Problem == "" && slices.Contains(w.peers(from), to) {
-		if control.Secrets[to] == "" {
-			return "FED001", fmt.Sprintf("%s has no remote secret for %s", from, to)
+	// An istiod that does not read the caller's own cluster serves it nothing.
+	for _, peer := range []string{from, to} {
+		if !asked || control.Problem != "" || !slices.Contains(w.peers(primary), peer) {
+			continue
+		}
+		if control.Secrets[peer] == "" {
+			return "FED001", fmt.Sprintf("%s has no remote secret for %s", primary, peer)
 		}
 		for _, replica := range control.Replicas {
-			if replica.Problem == "" && replica.Peers[to] != synced {
-				return "FED010", fmt.Sprintf("%s is not synced in istiod replica %s of %s", to, replica.Pod, from)
+			if replica.Problem == "" && replica.Peers[peer] != synced {
+				return "FED010", fmt.Sprintf("%s is not synced in istiod replica %s of %s", peer, replica.Pod, primary)
 			}
 		}
 	}

@@ -18,6 +18,11 @@ const expirySoon = 10
 func judgeSigners(w *World) []Result {
 	var out []Result
 	for _, c := range w.Clusters {
+		if primary := w.Topology.Primary(c); primary != c {
+			out = append(out, skip("the istiod of %s signs for %s, whose own authority nobody uses", primary, c).between("", c))
+		}
+	}
+	for _, c := range w.Planes {
 		out = append(out, judgeSigner(w, c, w.Signers[c]).between("", c).with("see", fmt.Sprintf(
 			"kubectl --context %s -n istio-system get secret cacerts -o jsonpath='{.data.ca-cert\\.pem}' | base64 -d | openssl x509 -noout -text", w.Topology.Context(c))))
 	}
@@ -51,7 +56,7 @@ func judgeSigner(w *World, c string, s Signer) Result {
 func judgeRoots(w *World) []Result {
 	var out []Result
 	for _, p := range pairs(w.Clusters) {
-		a, b := w.Signers[p.From], w.Signers[p.To]
+		a, b := w.signer(p.From), w.signer(p.To)
 		r := unsure("the roots of %s and %s could not both be read", p.From, p.To)
 		if a.Root != nil && b.Root != nil {
 			r = sameRoot(p.From, p.To, certs.Fingerprint(a.Root), certs.Fingerprint(b.Root))
@@ -94,7 +99,7 @@ func sameRoot(a, b, fa, fb string) Result {
 func judgeDistributed(w *World) []Result {
 	var out []Result
 	for _, c := range w.Clusters {
-		s, roots := w.Signers[c], w.Roots[c]
+		s, roots := w.signer(c), w.Roots[c]
 		want := ""
 		if s.Root != nil {
 			want = certs.Fingerprint(s.Root)

@@ -54,7 +54,7 @@ func (w *World) unseen(p topology.Pair, wire Wire, judge func(p topology.Pair, w
 
 func judgeWireRoot(w *World) []Result {
 	return wires(w, func(p topology.Pair, wire Wire) Result {
-		root := w.Signers[p.From].Root
+		root := w.signer(p.From).Root
 		if root == nil {
 			return unsure("the root of %s is not known", p.From)
 		}
@@ -77,20 +77,20 @@ func judgeWireRoot(w *World) []Result {
 
 func judgeWireSigner(w *World) []Result {
 	return wires(w, func(p topology.Pair, wire Wire) Result {
-		signer := w.Signers[p.To]
+		signer, primary := w.signer(p.To), w.Topology.Primary(p.To)
 		if signer.Intermediate == nil {
 			return unsure("the intermediate of %s is not known", p.To)
 		}
 		if slices.ContainsFunc(wire.Chain[1:], signer.Intermediate.Equal) && wire.Chain[0].CheckSignatureFrom(signer.Intermediate) == nil {
-			return pass("%s serves a leaf of its own intermediate %q", p.To, signer.Intermediate.Subject.CommonName)
+			return pass("%s serves a leaf of the intermediate %q of %s", p.To, signer.Intermediate.Subject.CommonName, primary)
 		}
-		for _, replica := range w.Controls[p.To].Replicas {
+		for _, replica := range w.Controls[primary].Replicas {
 			if !replica.Started.IsZero() && replica.Started.Before(signer.Changed) {
-				return fail("TRU003", "%s serves a leaf of another signer than its cacerts: istiod %s started before cacerts was written", p.To, replica.Pod).
+				return fail("TRU003", "%s serves a leaf of another signer than cacerts of %s: istiod %s started before cacerts was written", p.To, primary, replica.Pod).
 					with("istiodStarted", replica.Started.UTC()).with("cacertsWritten", signer.Changed.UTC())
 			}
 		}
-		return fail("TRU004", "%s serves a leaf that was signed by %q, not by the intermediate in its cacerts", p.To, wire.Chain[0].Issuer.String())
+		return fail("TRU004", "%s serves a leaf that was signed by %q, not by the intermediate in cacerts of %s", p.To, wire.Chain[0].Issuer.String(), primary)
 	})
 }
 

@@ -24,7 +24,7 @@ func NotRun(t *topology.Topology, suites, clusters []string, reason error) *Repo
 	if err != nil { // the file names what does not exist
 		some = slices.DeleteFunc(Suites(), func(s string) bool { return s == SuiteFailover })
 	}
-	all := slices.DeleteFunc(t.Names(), func(c string) bool { return len(clusters) > 0 && !slices.Contains(clusters, c) })
+	all := members(t, clusters)
 	why := sentence(reason)
 	w := blind(t, all, why)
 	var results []Result

@@ -29,15 +29,15 @@ const (
 	syncWithin = 6 * time.Second
 )
 
-// gather runs one look per member and records it, when some check needs it.
-func gather[T any](ctx context.Context, s *session, fact Fact, read func(context.Context, *member) T, store func(*World, map[string]T)) {
+// gather runs one look in each of some clusters and records it, when some check needs it.
+func gather[T any](ctx context.Context, s *session, fact Fact, clusters []string, read func(context.Context, *member) T, store func(*World, map[string]T)) {
 	if !s.want[fact] {
 		return
 	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
-	all := collect(s, func(m *member) T { return read(ctx, m) })
+	all := collectOver(s, clusters, func(m *member) T { return read(ctx, m) })
 	s.record(fact, began, func(w *World) { store(w, all) })
 }
 
@@ -50,7 +50,7 @@ func (m *member) blind() string {
 }
 
 func (s *session) observeSigners(ctx context.Context) {
-	gather(ctx, s, FactSigners, func(ctx context.Context, m *member) Signer { return m.signer(ctx) },
+	gather(ctx, s, FactSigners, s.world.Planes, func(ctx context.Context, m *member) Signer { return m.signer(ctx) },
 		func(w *World, all map[string]Signer) { w.Signers = all })
 }
 
@@ -94,7 +94,7 @@ func written(secret *corev1.Secret) time.Time {
 }
 
 func (s *session) observeRoots(ctx context.Context) {
-	gather(ctx, s, FactRoots, func(ctx context.Context, m *member) Roots { return m.roots(ctx) },
+	gather(ctx, s, FactRoots, s.world.Clusters, func(ctx context.Context, m *member) Roots { return m.roots(ctx) },
 		func(w *World, all map[string]Roots) { w.Roots = all })
 }
 
@@ -131,7 +131,7 @@ func (m *member) roots(ctx context.Context) Roots {
 }
 
 func (s *session) observeNodes(ctx context.Context) {
-	gather(ctx, s, FactNodes, func(ctx context.Context, m *member) Nodes { return m.nodes(ctx) },
+	gather(ctx, s, FactNodes, s.world.Clusters, func(ctx context.Context, m *member) Nodes { return m.nodes(ctx) },
 		func(w *World, all map[string]Nodes) { w.Nodes = all })
 }
 
@@ -161,7 +161,7 @@ func closed(n *corev1.Node) bool {
 }
 
 func (s *session) observeControls(ctx context.Context) {
-	gather(ctx, s, FactControl, func(ctx context.Context, m *member) Control {
+	gather(ctx, s, FactControl, s.world.Planes, func(ctx context.Context, m *member) Control {
 		o := poll.Options{What: "istiod in " + m.name + " to have its peers", Interval: 500 * time.Millisecond, Deadline: syncWithin}
 		return lastWhole(ctx, o, m.control, func(c Control) bool { return !c.syncing(m.world.peers(m.name)) })
 	}, func(w *World, all map[string]Control) { w.Controls = all })

@@ -40,9 +40,15 @@ func (m *member) gateway(ctx context.Context) (Gateway, []corev1.Pod) {
 		g.Problem = sentence(m.client.Explain(err, "listing the east-west gateway"))
 		return g, nil
 	}
+	// Where istiod reads them, which need not be here.
+	config := m.config()
+	if config == nil {
+		g.Problem = "there is no client for " + m.mesh.Topology.Cluster(m.name).Config
+		return g, nil
+	}
 	var list networkingv1.GatewayList
-	if err := m.client.List(ctx, &list); err != nil {
-		g.Problem = sentence(m.client.Explain(err, "listing Gateways"))
+	if err := config.List(ctx, &list); err != nil {
+		g.Problem = sentence(config.Explain(err, "listing Gateways"))
 		return g, nil
 	}
 	selected := labels.Set{"istio": topology.EastWestSelector}
@@ -55,6 +61,14 @@ func (m *member) gateway(ctx context.Context) (Gateway, []corev1.Pod) {
 		}
 	}
 	return g, pods
+}
+
+// config is the client of the cluster whose Istio objects hold for this one; nil without one.
+func (m *member) config() *kube.Client {
+	if c := m.mesh.Topology.Cluster(m.name); c != nil && c.Config != m.name {
+		return m.mesh.Clients[c.Config]
+	}
+	return m.client
 }
 
 // addresses that a Service is reachable by from other networks.

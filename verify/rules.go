@@ -160,7 +160,7 @@ func (o objects) authorization() []client.Object {
 			}},
 		}),
 	}
-	for _, c := range o.topology.Names() {
+	for _, c := range o.topology.Members() {
 		h := host(o.namespace, serviceOnly(c))
 		all = append(all, o.object("networking.istio.io/v1", "VirtualService", "ingress-"+c, map[string]any{
 			"hosts": []any{hostOutside(o.zone, c)}, "gateways": []any{ingressGateway},

@@ -138,5 +138,17 @@ func chosenClusters(t *topology.Topology, want []string) ([]string, error) {
 			return nil, diag.Hint(fmt.Errorf("the topology has no cluster %q", c), "clusters: "+strings.Join(t.Names(), ", "))
 		}
 	}
-	return slices.DeleteFunc(t.Names(), func(c string) bool { return len(want) > 0 && !slices.Contains(want, c) }), nil
+	clusters := members(t, want)
+	for _, c := range clusters {
+		// The probes' rules must be where istiod reads them.
+		if config := t.Cluster(c).Config; !slices.Contains(clusters, config) {
+			return nil, diag.Hint(fmt.Errorf("%s can not be verified without %s, whose Istio objects hold for it too", c, config), "add "+config+" to --clusters")
+		}
+	}
+	return clusters, nil
+}
+
+// members are the clusters with workloads among those that are wanted, all when none is named.
+func members(t *topology.Topology, want []string) []string {
+	return slices.DeleteFunc(t.Members(), func(c string) bool { return len(want) > 0 && !slices.Contains(want, c) })
 }

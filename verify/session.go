@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/meshfed/meshfed/topology"
 )
 
 // session is one run: what is known so far, and the checks that wait for it.
@@ -40,14 +42,23 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 		members: map[string]*member{},
 		pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
+			Topology: t, Clusters: clusters, Planes: planes(t, clusters), Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
 			Now: now, Took: map[Fact]time.Duration{},
 		},
 	}
-	for _, c := range clusters {
-		s.members[c] = newMember(s, c, mesh.Clients[c])
+	for _, c := range slices.Concat(clusters, s.world.Planes) {
+		if s.members[c] == nil {
+			s.members[c] = newMember(s, c, mesh.Clients[c])
+		}
 	}
 	return s
+}
+
+// planes are the clusters whose istiod serves some clusters, in file order.
+func planes(t *topology.Topology, clusters []string) []string {
+	return slices.DeleteFunc(t.Primaries(), func(primary string) bool {
+		return !slices.ContainsFunc(clusters, func(c string) bool { return t.Primary(c) == primary })
+	})
 }
 
 // state tells the caller what is being done.
@@ -137,9 +148,12 @@ func (s *session) claim(ctx, beating context.Context) error {
 }
 
 // each runs f for every member at once.
-func (s *session) each(f func(*member)) {
+func (s *session) each(f func(*member)) { s.over(s.world.Clusters, f) }
+
+// over runs f for some clusters at once.
+func (s *session) over(clusters []string, f func(*member)) {
 	var g errgroup.Group
-	for _, c := range s.world.Clusters {
+	for _, c := range clusters {
 		g.Go(func() error {
 			f(s.members[c])
 			return nil
@@ -150,9 +164,13 @@ func (s *session) each(f func(*member)) {
 
 // collect runs f for every member at once and gathers what each saw.
 func collect[T any](s *session, f func(*member) T) map[string]T {
+	return collectOver(s, s.world.Clusters, f)
+}
+
+func collectOver[T any](s *session, clusters []string, f func(*member) T) map[string]T {
 	var mu sync.Mutex
 	all := map[string]T{}
-	s.each(func(m *member) {
+	s.over(clusters, func(m *member) {
 		v := f(m)
 		mu.Lock()
 		defer mu.Unlock()
@@ -167,6 +185,7 @@ func (s *session) observe(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.observeSigners(ctx) })
 	wg.Go(func() { s.observeControls(ctx) })
+	wg.Go(func() { s.observeServed(ctx) })
 	wg.Go(func() { s.observeNodes(ctx) })
 	began := time.Now()
 	s.state("starting the probes")

@@ -18,17 +18,22 @@ import (
 // absent was not looked at either.
 type World struct {
 	Topology *topology.Topology
-	// Clusters that are judged, in file order.
+	// Clusters that are judged, in file order: workloads of the mesh run in them.
 	Clusters []string
+	// Planes are the clusters whose istiod serves them, in file order. An external one is not
+	// among Clusters.
+	Planes []string
 	// Namespace and trust domain of the probes' identities.
 	Namespace, TrustDomain string
 	Now                    time.Time
 	// Took is how long each observation took.
 	Took map[Fact]time.Duration
 
+	// Signers and Controls by the cluster that istiod runs in; Served by cluster without one.
 	Signers  map[string]Signer
 	Roots    map[string]Roots
 	Controls map[string]Control
+	Served   map[string]Served
 	Nodes    map[string]Nodes
 	Gateways map[string]Gateway
 	Probes   map[string]Probes
@@ -78,6 +83,19 @@ type Istiod struct {
 	Started time.Time
 	// Peers is the sync status by cluster, as the replica says it.
 	Peers map[string]string
+}
+
+// Served is what leads a cluster without an istiod to the one that serves it.
+type Served struct {
+	Problem string
+	// ControlPlanes is the annotation on istio-system that names it; "" without one.
+	ControlPlanes string
+	// Webhook says whether the injection webhook is there, Bundle which roots it trusts.
+	Webhook bool
+	Bundle  []string
+	// Address is where Service istiod leads, At where the serving istiod is reached; "" for
+	// nowhere.
+	Address, At string
 }
 
 // Nodes are the localities that a cluster's nodes carry.
@@ -301,6 +319,9 @@ func (w *World) network(cluster string) string {
 	}
 	return ""
 }
+
+// signer is the authority of the istiod that serves a cluster.
+func (w *World) signer(cluster string) Signer { return w.Signers[w.Topology.Primary(cluster)] }
 
 // apart says whether two clusters are in different networks.
 func (w *World) apart(a, b string) bool { return w.network(a) != w.network(b) }

@@ -97,9 +97,7 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "loadbalancer":
 		return h.metalLB(h.t.Cluster(from))
 	case "namespace":
-		return "The label says in which network the cluster's pods are. Without it istiod takes every endpoint for one that can be reached from everywhere.", lines(
-			h.namespace(from, topology.SystemNamespace),
-			h.kubectl(from, "label", "namespace", topology.SystemNamespace, topology.LabelNetwork+"="+h.t.Cluster(from).Network))
+		return h.systemNamespace(from)
 	case "prune":
 		return "Remote secrets of clusters that the file no longer has would be deleted here: kubectl delete secret " + topology.RemoteSecretName("NAME"), ""
 	case "cacerts":
@@ -110,6 +108,16 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 		return h.mtls(from)
 	case "expose":
 		return h.expose(from)
+	case "istiod-remote":
+		return h.remoteIstiod(h.t.Cluster(from))
+	case "injection":
+		return "Nothing to run: once istiod of " + h.t.Primary(from) + " reads " + from + ", it puts its root and its webhook's authority there.", ""
+	case "expose-istiod":
+		return h.exposeIstiod(from)
+	case "serve":
+		return h.serve(from)
+	case "istio-kubeconfig":
+		return h.istiodKubeconfig(from, to)
 	case "remote-secret":
 		return h.remoteSecret(from, to)
 	case "synced":

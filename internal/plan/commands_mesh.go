@@ -116,19 +116,7 @@ func (h *byHand) mtls(name string) (note, shell string) {
 }
 
 func (h *byHand) expose(name string) (note, shell string) {
-	data, err := json.Marshal(federation.Exposure{}.Gateway())
-	gateway := map[string]any{}
-	if err == nil {
-		err = json.Unmarshal(data, &gateway)
-	}
-	if err != nil {
-		return "The Gateway can not be written: " + err.Error(), ""
-	}
-	delete(gateway, "status")
-	if metadata, ok := gateway["metadata"].(map[string]any); ok {
-		delete(metadata, "creationTimestamp")
-	}
-	return "Lets the other networks reach every service of this cluster, by the name in the TLS handshake. TLS does not end here: caller and callee check each other.", h.apply(name, gateway)
+	return "Lets the other networks reach every service of this cluster, by the name in the TLS handshake. TLS does not end here: caller and callee check each other.", h.applyObjects(name, federation.Exposure{}.Gateway())
 }
 
 func (h *byHand) remoteSecret(from, to string) (note, shell string) {

@@ -132,25 +132,16 @@ const rangeSize = 16
 // prune removes credentials of ours for clusters that are no peers any more. It goes by the
 // whole file, not by --clusters.
 func (m *Mesh) prune(name string) part {
-	var readers []string
-	for _, other := range m.Topology.Names() {
-		if contains(m.Topology.Peers(other), name) {
-			readers = append(readers, other)
-		}
-	}
 	return between{func(c *kube.Client) work {
-		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: readers, Labels: m.Labels()}
+		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: m.Topology.Reads(name), Labels: m.Labels()}
 	}}
 }
 
 // remoteSecret is the credential by which the first cluster of a pair reads the second.
 func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.Client) (part, error) {
-	server := m.Topology.Cluster(pair.To).APIServer.PeerAddress
-	if server == "" {
-		var err error
-		if server, err = m.Provider.InternalServer(ctx, m.Topology.KindName(pair.To)); err != nil {
-			return nil, err
-		}
+	server, err := m.peerServer(ctx, pair.To)
+	if err != nil {
+		return nil, err
 	}
 	return between{func(c *kube.Client) work {
 		return federation.RemoteSecret{
@@ -158,6 +149,14 @@ func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.
 			Lifetime: time.Duration(m.Topology.Spec.Credentials.Lifetime), Labels: m.Labels(), Now: now,
 		}
 	}}, nil
+}
+
+// peerServer is where pods of the other clusters reach a cluster's API server.
+func (m *Mesh) peerServer(ctx context.Context, name string) (string, error) {
+	if server := m.Topology.Cluster(name).APIServer.PeerAddress; server != "" {
+		return server, nil
+	}
+	return m.Provider.InternalServer(ctx, m.Topology.KindName(name))
 }
 
 // synced waits until every istiod of the first cluster has read the second.

@@ -39,6 +39,8 @@ type ClusterStatus struct {
 	// Kubernetes and Istio are versions that run; empty when not known.
 	Kubernetes string `json:"kubernetes,omitempty"`
 	Istio      string `json:"istio,omitempty"`
+	// Primary is the cluster whose istiod serves this one; empty when that is its own.
+	Primary string `json:"primary,omitempty"`
 	// Network is Istio's.
 	Network string `json:"network"`
 	// EastWest is the gateway's address and port, empty without one.
@@ -56,9 +58,10 @@ type ClusterStatus struct {
 
 // Credential is something that ends.
 type Credential struct {
-	// Kind: "intermediate CA", "root CA" or "remote secret".
+	// Kind: "intermediate CA", "root CA", "remote secret" or, of an external control plane,
+	// "istiod's kubeconfig".
 	Kind string `json:"kind"`
-	// Peer is the cluster that a remote secret is for.
+	// Peer is the cluster that a remote secret or kubeconfig is for.
 	Peer string `json:"peer,omitempty"`
 	// Expires in UTC; zero, and left out, when it is not known.
 	Expires time.Time `json:"expires,omitzero"`
@@ -132,7 +135,13 @@ func (c *ClusterStatus) judge(found cluster.Status) {
 // StatusOf looks at one cluster.
 func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error) {
 	declared := m.Topology.Cluster(name)
-	s := ClusterStatus{Name: name, Network: declared.Network, Credentials: []Credential{}}
+	s := ClusterStatus{Name: name, Credentials: []Credential{}}
+	if declared.IsMember() {
+		s.Network = declared.Network
+	}
+	if !declared.IsPrimary() {
+		s.Primary = declared.Primary
+	}
 	c, err := m.Client(ctx, name)
 	if err != nil {
 		return s, err
@@ -147,7 +156,7 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: "istiod"}, &istiod); err == nil {
 		s.Istio = istiod.Labels["app.kubernetes.io/version"]
 	}
-	if address, _, err := install.Address(ctx, c, topology.EastWestGateway); err == nil && address != "" {
+	if address, _, err := install.Address(ctx, c, topology.EastWestGateway); err == nil && address != "" && m.Topology.CrossesNetworks(name) {
 		s.EastWest = net.JoinHostPort(address, strconv.Itoa(topology.PortCrossNetwork))
 	}
 	if s.Published, err = m.published(ctx, declared); err != nil {
@@ -163,9 +172,13 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 	if ready, state, err := nodesReady(ctx, c); err != nil || !ready {
 		return state, err
 	}
-	eastWest := m.Topology.HasEastWestGateway(declared.Name)
-	wanted := []string{"istiod"}
-	if eastWest {
+	var wanted []string
+	if declared.IsPrimary() {
+		wanted = append(wanted, m.istiodService())
+	} else if change, err := (install.Injection{Mesh: m.install()}).Look(ctx, c); err != nil || change.Needed() {
+		return change.Reason, err
+	}
+	if m.Topology.HasEastWestGateway(declared.Name) {
 		wanted = append(wanted, topology.EastWestGateway)
 	}
 	if declared.Ingress != nil {
@@ -177,7 +190,13 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 			return name + ": " + state, err
 		}
 	}
-	secrets := []string{topology.CACertsSecret}
+	var secrets []string
+	if declared.IsPrimary() {
+		secrets = append(secrets, topology.CACertsSecret)
+	}
+	if declared.IsExternal() {
+		secrets = append(secrets, topology.IstiodKubeconfigSecret)
+	}
 	for _, peer := range m.Topology.Peers(declared.Name) {
 		secrets = append(secrets, topology.RemoteSecretName(peer))
 	}
@@ -190,12 +209,15 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 			return "", c.Explain(err, "reading secret "+name)
 		}
 	}
-	if !eastWest {
-		return "ready", nil
+	if m.Topology.ExposesServices(declared.Name) {
+		if change, err := (federation.Exposure{Labels: m.Labels()}).Look(ctx, c); err != nil || change.Needed() {
+			return change.Reason, err
+		}
 	}
-	change, err := federation.Exposure{Labels: m.Labels()}.Look(ctx, c)
-	if err != nil || change.Needed() {
-		return change.Reason, err
+	if m.Topology.ServesThroughGateway(declared.Name) {
+		if change, err := m.istiodExposure().Look(ctx, c); err != nil || change.Needed() {
+			return change.Reason, err
+		}
 	}
 	return "ready", nil
 }
@@ -270,9 +292,20 @@ func credentials(ctx context.Context, c *kube.Client) ([]Credential, error) {
 	if err := c.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
 		return nil, c.Explain(err, "listing remote secrets")
 	}
+	var kubeconfig corev1.Secret
+	err = c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.IstiodKubeconfigSecret}, &kubeconfig)
+	if err != nil && !kube.Absent(err) {
+		return nil, c.Explain(err, "reading secret "+topology.IstiodKubeconfigSecret)
+	}
+	if err == nil {
+		secrets.Items = append(secrets.Items, kubeconfig)
+	}
 	for i := range secrets.Items {
 		s := &secrets.Items[i]
 		k := Credential{Kind: "remote secret", Peer: s.Annotations[topology.AnnotationCluster], Renewal: "`meshfed up`"}
+		if s.Name == topology.IstiodKubeconfigSecret {
+			k.Kind = "istiod's kubeconfig"
+		}
 		granted, ends, err := federation.TokenLife(s)
 		k.Expires = ends
 		switch {

@@ -36,7 +36,7 @@ func Up(m *Mesh) []graph.Step {
 			load.Cluster, ready = name, load.ID
 			steps = append(steps, load)
 		}
-		if m.BuildProbe {
+		if m.BuildProbe && c.IsMember() {
 			load := m.step(at("probe-image"), "the probe's image", minutes(5), seconds(15), localProbe{m, name}, ready)
 			load.Cluster, ready = name, load.ID
 			steps = append(steps, load)
@@ -50,16 +50,32 @@ func Up(m *Mesh) []graph.Step {
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
 		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
-		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
-		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
-		on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, at("cacerts"))
-		on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, install.MeshMTLS{Mesh: in}, at("istiod"), at("istio-base"))
+		if c.IsMember() {
+			on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
+		}
+		injects := at("istiod") // after it pods are injected
+		if c.IsPrimary() {
+			on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
+			steps = append(steps, m.external(c, in)...)
+			on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, append(m.reads(c), at("cacerts"))...)
+		} else {
+			steps = append(steps, m.served(c, in)...)
+			injects = at("injection")
+		}
+		if c.HoldsConfig() {
+			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, install.MeshMTLS{Mesh: in}, injects, at("istio-base"))
+		}
 		if c.Ingress != nil {
-			on("ingress", "ingress gateway", minutes(6), seconds(6), install.IngressGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
+			on("ingress", "ingress gateway", minutes(6), seconds(6), install.IngressGateway{Mesh: in}, injects, at("loadbalancer"))
 		}
 		if t.HasEastWestGateway(name) {
-			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, at("istiod"), at("loadbalancer"))
-			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, at("istiod"), at("istio-base"))
+			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, injects, at("loadbalancer"))
+		}
+		if t.ExposesServices(name) {
+			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, injects, at("istio-base"))
+		}
+		if t.ServesThroughGateway(name) {
+			on("expose-istiod", "istiod exposed to the clusters that it serves", seconds(60), 0, m.istiodExposure(), injects, at("istio-base"))
 		}
 	}
 	for _, pair := range m.flat() {
@@ -70,7 +86,7 @@ func Up(m *Mesh) []graph.Step {
 		secret, arrow := "remote-secret@"+pair.From+":"+pair.To, pair.From+":"+pair.To
 		steps = append(steps,
 			m.between(pair, secret, "remote secret of "+pair.To, minutes(3), seconds(1), m.remoteSecret,
-				"istio-base@"+pair.To, "istiod@"+pair.To, "istiod@"+pair.From),
+				"istio-base@"+pair.To, m.istiodOf(pair.To), "istiod@"+pair.From),
 			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
 				secret, "istiod@"+pair.From))
 	}

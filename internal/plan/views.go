@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -18,7 +19,7 @@ import (
 // ToVerify is the mesh as package verify wants it. A cluster that does not answer is left
 // out of the clients: verify says that it could not look.
 func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
-	clients, err := m.Live(ctx)
+	clients, err := m.live(ctx, m.judged())
 	if ctx.Err() != nil {
 		return verify.Mesh{}, ctx.Err()
 	}
@@ -39,6 +40,17 @@ func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
 		Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.Substituted(ctx), Owner: m.Owner,
 		Outside: m.outside(ctx, clients), Login: m.login,
 	}, nil
+}
+
+// judged are the selected clusters, with those whose istiod serves them and whose API it reads.
+func (m *Mesh) judged() []string {
+	selected := m.Selected()
+	return slices.DeleteFunc(m.Topology.Names(), func(name string) bool {
+		return !slices.ContainsFunc(selected, func(s string) bool {
+			c := m.Topology.Cluster(s)
+			return name == s || name == c.Primary || name == c.Config
+		})
+	})
 }
 
 // Kubeconfig joins the kubeconfigs of the named clusters into one; it holds private keys.

@@ -69,7 +69,11 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 	out := ui.Detect(a.Out, getenv)
 	rows := make([][]string, len(s.Clusters))
 	for i, c := range s.Clusters {
-		rows[i] = []string{c.Name, c.State, c.Kubernetes, c.Istio, c.Network, c.EastWest, ingress(c)}
+		istio := c.Istio
+		if c.Primary != "" {
+			istio = "of " + c.Primary
+		}
+		rows[i] = []string{c.Name, c.State, c.Kubernetes, istio, c.Network, c.EastWest, ingress(c)}
 	}
 	if err := ui.Table(out, []string{"CLUSTER", "STATE", "KUBERNETES", "ISTIO", "NETWORK", "EAST-WEST", "INGRESS"}, rows); err != nil {
 		return err
