@@ -82,12 +82,15 @@ func (t *Topology) derive() {
 	}
 }
 
+// defaultNetwork is the network of a cluster that says none.
+func defaultNetwork(cluster string) string { return cluster + "-network" }
+
 func (c *Cluster) derive() {
 	if c.Provider.Kind == nil && c.Provider.Kubeconfig == nil && c.Provider.ClusterAPI == nil {
 		c.Provider.Kind = &KindProvider{}
 	}
 	if c.Network == "" && c.Name != "" {
-		c.Network = c.Name + "-network"
+		c.Network = defaultNetwork(c.Name)
 	}
 	if c.Primary == "" {
 		c.Primary = c.Name

@@ -6,6 +6,7 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -110,9 +111,19 @@ func (c *collector) external(t *Topology, at string, cluster *Cluster) {
 		c.add(at+".config", fmt.Sprintf("%q is served by %q: the istiod of %q can not read it", config.Name, config.Primary, cluster.Name),
 			fmt.Sprintf("write primary: %q for %q, or remove config", cluster.Name, config.Name))
 	}
-	for _, field := range []string{"network", "ingress", "eastWest"} {
-		if c.said(at + "." + field) {
-			c.add(at+"."+field, fmt.Sprintf("%q runs only an istiod that reads %q: no workload, no gateway and no network of the mesh is there", cluster.Name, cluster.Config),
+	// What a default would say as well is fine: a loaded topology, written down, says it.
+	plain := EastWest{}
+	preset(&plain)
+	for _, field := range []struct {
+		name  string
+		moved bool
+	}{
+		{"network", cluster.Network != defaultNetwork(cluster.Name)},
+		{"ingress", cluster.Ingress != nil},
+		{"eastWest", !reflect.DeepEqual(cluster.EastWest, plain)},
+	} {
+		if field.moved {
+			c.add(at+"."+field.name, fmt.Sprintf("%q runs only an istiod that reads %q: no workload, no gateway and no network of the mesh is there", cluster.Name, cluster.Config),
 				"remove it, or write it for "+strconv.Quote(cluster.Config))
 		}
 	}
