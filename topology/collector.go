@@ -4,6 +4,7 @@
 package topology
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type collector struct {
 	silenced map[string]bool
 	moved    []moved
 	problems Problems
+	more     int // problems beyond MaxProblems, which are only counted
 	warnings Problems
 }
 
@@ -45,7 +47,30 @@ func (c *collector) at(where place, path, message, fix string) {
 		return
 	}
 	c.silence(path)
+	if c.full() {
+		return
+	}
 	c.problems = append(c.problems, c.problem(where, path, message, fix))
+}
+
+// full counts a problem that is not told, when there are enough.
+func (c *collector) full() bool {
+	if len(c.problems) < MaxProblems {
+		return false
+	}
+	c.more++
+	return true
+}
+
+// told is what the user reads: in file order, and at the end how many more there are.
+func (c *collector) told() Problems {
+	problems := c.problems.sorted()
+	if c.more > 0 {
+		last := problems[len(problems)-1]
+		problems = append(problems, Problem{File: last.File, Line: last.Line, Column: last.Column,
+			Message: fmt.Sprintf("there are %d more problems", c.more), Fix: "correct these first"})
+	}
+	return problems
 }
 
 // add adds a problem at the path's place, or at that of the nearest parent that was said.
@@ -98,6 +123,9 @@ func printable(argument string) string {
 
 // hideLogins keeps passwords of addresses (user:password@host) out of a message.
 func hideLogins(text string) string {
+	if !strings.Contains(text, "@") {
+		return text
+	}
 	return regexp.MustCompile(`:[^\s/@"]+@(?:sha256:)?`).ReplaceAllStringFunc(text, func(login string) string {
 		if strings.HasSuffix(login, "@sha256:") { // image:tag@sha256:...
 			return login

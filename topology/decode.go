@@ -85,6 +85,10 @@ func (d *decoder) object(path string, n *yaml.Node, into reflect.Value) {
 	d.pairs(path, n, func(child, key string, keyNode, value *yaml.Node) {
 		index, known := fields.index[key]
 		if !known {
+			if d.full() { // what was meant takes time to find
+				d.silence(child)
+				return
+			}
 			if row, ok := d.movedAt(child); ok {
 				d.at(d.place(keyNode), child, row.why(), "write "+row.write)
 				return

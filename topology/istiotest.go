@@ -26,7 +26,7 @@ func FromIstioTest(name string, data []byte, topologyName string) (t *Topology, 
 	c := newCollector(name)
 	entries, ok := istioTestEntries(c, data)
 	if !ok {
-		return nil, nil, c.problems.sorted()
+		return nil, nil, c.told()
 	}
 	i := istioTest{collector: c, t: New(topologyName)}
 	i.t.Spec.Istio.Version = IstioVersion
@@ -41,7 +41,7 @@ func FromIstioTest(name string, data []byte, topologyName string) (t *Topology, 
 		c.at(place{line: 1, column: 1}, "", "there are no Kubernetes clusters", "name a topology file of Istio's tests, such as prow/config/topology/multicluster.json")
 	}
 	if len(c.problems) > 0 {
-		return nil, nil, c.problems.sorted()
+		return nil, nil, c.told()
 	}
 	return i.t, c.warnings.sorted(), nil
 }

@@ -21,6 +21,9 @@ const MaxDepth = 64
 // MaxItems is the longest list that a field of ours may hold; Helm values have no limit.
 const MaxItems = 200
 
+// MaxProblems is how many problems of one file are told; of more, only how many there are.
+const MaxProblems = 200
+
 // Load reads a topology file and the local files that it names. Each set argument is
 // path=value and is laid over the file before anything is checked. The error is Problems
 // whenever the content is at fault, and also when the file can not be read.
@@ -57,11 +60,11 @@ func parse(name string, data []byte, set []string, dir string, files bool) (*Top
 	c := newCollector(name)
 	root, ok := readTree(c, data)
 	if !ok {
-		return nil, c.problems.sorted()
+		return nil, c.told()
 	}
 	d := decoder{collector: c, origin: applySets(c, root, set)}
 	if !d.shallow("", root, MaxDepth) {
-		return nil, c.problems.sorted()
+		return nil, c.told()
 	}
 	t := &Topology{Dir: dir, file: name, said: c.places}
 	preset(t)
@@ -74,7 +77,7 @@ func parse(name string, data []byte, set []string, dir string, files bool) (*Top
 	}
 	c.refuse(t)
 	if len(c.problems) > 0 {
-		return nil, c.problems.sorted()
+		return nil, c.told()
 	}
 	t.Warnings = c.warnings.sorted()
 	return t, nil

@@ -80,7 +80,7 @@ func (t *Topology) ApplyRecorded(recorded map[string]Allocation) error {
 		c.ports(next)
 	}
 	if len(c.problems) > 0 {
-		return c.problems.sorted()
+		return c.told()
 	}
 	t.Spec.Clusters, t.recorded = next.Spec.Clusters, valid
 	return nil

@@ -60,8 +60,10 @@ func (c *collector) refuse(t *Topology) {
 	slices.Sort(paths)
 	for _, r := range refusals() {
 		pattern := pathPattern(r.path)
+		head, _, _ := strings.Cut(r.path, "*") // a file may say a hundred thousand things
+		tail := r.path[strings.LastIndexAny(r.path, "*.]")+1:]
 		for _, path := range paths {
-			if pattern.MatchString(path) && r.applies(t, path, c.places[path]) {
+			if strings.HasPrefix(path, head) && strings.HasSuffix(path, tail) && pattern.MatchString(path) && r.applies(t, path, c.places[path]) {
 				c.add(path, r.why+" are planned, but not built yet", r.write)
 			}
 		}

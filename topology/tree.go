@@ -91,6 +91,9 @@ func checkText(c *collector, data []byte) bool {
 	for i, text := range strings.Split(string(data), "\n") {
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 		if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
+			if c.full() {
+				continue
+			}
 			// Not c.at: every such line is told, and none of them has a path.
 			c.problems = append(c.problems, c.problem(place{line: i + 1, column: tab + 1}, "", "a tab is used to indent", "use spaces"))
 		}

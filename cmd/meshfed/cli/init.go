@@ -23,13 +23,17 @@ import (
 )
 
 func (a *app) init() *cobra.Command {
+	var tests string
 	c := &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a small commented topology file; never overwrites",
 		Long: "Write a small commented topology file; never overwrites.\n\n" +
 			"FILE is topology.yaml when it is not named, and - is standard output. The topology is\n" +
 			"called after the file or, when that is topology.yaml, after its folder. Beside it goes\n" +
-			"the schema by which editors complete and check the file.",
+			"the schema by which editors complete and check the file.\n\n" +
+			"--from-istio-test writes the clusters that a topology file of Istio's own integration\n" +
+			"tests describes (prow/config/topology/*.json in istio.io/istio), and tells on standard\n" +
+			"error what has no counterpart.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(diag.Hint(errors.New("init writes one file"), "`meshfed init topology.yaml`"))
@@ -44,16 +48,21 @@ func (a *app) init() *cobra.Command {
 				}
 				path = args[0]
 			}
-			return a.writeStarter(path)
+			if cmd.Flags().Changed("from-istio-test") {
+				return a.writeIstioTest(path, tests)
+			}
+			return a.writeTopology(path, topology.Starter(starterName(path), ""))
 		},
 	}
+	c.Flags().StringVar(&tests, "from-istio-test", "", "a topology `FILE` of Istio's own tests to begin with (- is standard input)")
+	_ = c.MarkFlagFilename("from-istio-test", "json", "yaml") // fails for a flag that there is not
 	notBuilt(c.Flags(), "from-contexts", "a,b", "clusters that exist, by their kubeconfig contexts")
 	return c
 }
 
-func (a *app) writeStarter(path string) error {
+// writeTopology puts a topology file where the user said, and the schema beside it.
+func (a *app) writeTopology(path string, text []byte) error {
 	name := starterName(path)
-	text := topology.Starter(name, "")
 	if path == stdin {
 		if a.output == "json" {
 			var err error
