@@ -101,6 +101,10 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		return nil // the clusters and what is on this host; a cluster of GitOps is nobody's of ours
 	case "prune", "synced":
 		return nil // nothing is applied
+	case "routes":
+		from, to, _ := strings.Cut(where, ":")
+		r.omit(from, "routes to the pods of "+to, "both are in one network, and whoever made that network sees to it")
+		return nil
 	case "cacerts", "remote-secret", "pull-secret":
 		r.omitSecret(kind, where)
 		return nil
