@@ -32,12 +32,6 @@ type noClusters struct {
 	err error
 }
 
-func (noClusters) Unrouted(context.Context, string, string, map[string]netip.Prefix) ([]string, error) {
-	return nil, nil
-}
-
-func (noClusters) Route(context.Context, string, string, map[string]netip.Prefix) error { return nil }
-
 func (p noClusters) List(context.Context) ([]string, error) { return nil, p.err }
 
 func (p noClusters) InternalServer(context.Context, string) (string, error) {
