@@ -58,7 +58,7 @@ func (r Release) Render(ctx context.Context, kubernetes string) ([]*unstructured
 		return nil, fmt.Errorf("rendering chart %s: %w", r.Name, err)
 	}
 	for _, u := range objects {
-		if u.GetNamespace() == "" && !clusterScoped(u.GetKind()) {
+		if u.GetNamespace() == "" && !withoutNamespace(u.GetKind()) {
 			u.SetNamespace(r.Namespace)
 		}
 	}
@@ -95,9 +95,9 @@ func (r Release) render(ctx context.Context, kubernetes string) ([]*unstructured
 	return decode(strings.NewReader(rendered.Manifest))
 }
 
-// clusterScoped says whether a kind that charts render has no namespace. Charts leave the
+// withoutNamespace says whether a kind that charts render has no namespace. Charts leave the
 // namespace out where it is the release's own, and kubectl would take "default" for it.
-func clusterScoped(kind string) bool {
+func withoutNamespace(kind string) bool {
 	switch kind {
 	case "Namespace", "Node", "PersistentVolume", "CustomResourceDefinition", "APIService", "ClusterRole", "ClusterRoleBinding",
 		"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",

@@ -51,6 +51,7 @@ func Rules() []Rule {
 			Why: "images is names only: who asks registries is internal/registry"},
 		{Packages: []string{"internal/registry"}, Forbid: []string{Ours}, Allow: []string{"internal/diag", "internal/version"}, Deep: true,
 			Why: "registry speaks to registries and knows no mesh, no bundle and no cluster"},
+		{Packages: []string{"internal/render"}, Forbid: []string{Ours, External}, Allow: []string{"internal/diag", "internal/run"}, Why: "render knows files, not what is in them"},
 		{Except: []string{"test"}, Forbid: []string{"test", "github.com/google/go-containerregistry/pkg/registry"},
 			Why: "servers for tests are not part of the program"},
 		{Except: []string{"internal/cluster/kind"}, Forbid: []string{"sigs.k8s.io/kind"}, Why: "only internal/cluster/kind knows kind; ask through cluster.Provider"},

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/render"
@@ -47,12 +48,18 @@ func (r Rendering) missing(b *strings.Builder) {
 	}
 }
 
-// byKubectl are the commands that apply everything and make what is missing.
+// byKubectl are the commands that apply everything and make what is missing. Clusters without
+// an istiod come after those that serve them.
 func (r Rendering) byKubectl(b *strings.Builder, h *byHand) {
-	b.WriteString("\n## With kubectl and openssl alone\n\nThe blocks in order are a script for bash. `MANIFESTS` is this folder; run it in an empty folder outside of any repository,\nbecause keys are made there.\n\n" +
+	b.WriteString("\n## With kubectl and openssl alone\n\n")
+	if slices.ContainsFunc(h.m.Selected(), func(name string) bool { return h.t.Cluster(name).IsExternal() }) {
+		b.WriteString("An external control plane and the cluster that it reads need each other in turn: `meshfed plan -o commands` has the order, with Helm in place of these folders.\n")
+		return
+	}
+	b.WriteString("The blocks in order are a script for bash. `MANIFESTS` is this folder; run it in an empty folder outside of any repository,\nbecause keys are made there.\n\n" +
 		"```bash\nset -euo pipefail\numask 077\n: \"${MANIFESTS:?the folder of this file}\"\n```\n")
-	names := h.m.Selected()
-	section := func(title string, write func(name string) string) {
+	all, primaries, served := h.m.Selected(), r.those(h, true), r.those(h, false)
+	section := func(title string, names []string, write func(name string) string) {
 		var text strings.Builder
 		for _, name := range names {
 			text.WriteString(write(name))
@@ -61,38 +68,49 @@ func (r Rendering) byKubectl(b *strings.Builder, h *byHand) {
 			fmt.Fprintf(b, "\n%s\n\n```bash\n%s```\n", title, text.String())
 		}
 	}
-	section("Namespaces and definitions:", func(name string) string {
+	stage := func(stage string) func(string) string {
+		return func(name string) string { return r.apply(h, name, stage) }
+	}
+	section("Namespaces and definitions:", all, func(name string) string {
 		return r.apply(h, name, stageDefinitions) +
 			h.kubectl(name, "wait", "--for=condition=Established", "--timeout=2m", "crd", "--selector="+topology.LabelTopology+"="+h.t.Metadata.Name)
 	})
 	_, root := h.root()
 	fmt.Fprintf(b, "\nOne root for all clusters. Where the mesh has one, take it instead:\n\n```bash\n%s```\n", root)
-	section("An intermediate for each control plane:", func(name string) string {
+	section("An intermediate for each control plane:", primaries, func(name string) string {
 		_, shell := h.caCerts(name)
 		return shell
 	})
 	if h.t.Spec.Images.PullSecret != "" {
-		section("The login by which nodes pull:", func(name string) string {
+		section("The login by which nodes pull:", all, func(name string) string {
 			_, shell := h.pullSecret(name)
 			return shell
 		})
 	}
-	section("Control planes:", func(name string) string {
-		nodes := ""
-		if r.has(name, "loadbalancer") { // kubeadm keeps control-plane nodes out of load balancing
-			nodes = h.kubectl(name, "label", "nodes", "--all", "node.kubernetes.io/exclude-from-external-load-balancers-")
+	section("Control planes:", primaries, stage(stageControlPlane))
+	section("Gateways:", primaries, stage(stageGateways))
+	section("Mesh-wide settings, and services exposed to other networks:", primaries, stage(stageMesh))
+	for _, name := range served {
+		if !r.has(name, "istiod-remote") {
+			fmt.Fprintf(b, "\nWhat leads to the istiod of %[2]s is missing, see above: the blocks for %[1]s are not complete.\n", name, h.t.Primary(name))
 		}
-		return r.apply(h, name, stageControlPlane) + nodes
-	})
-	section("Gateways:", func(name string) string { return r.apply(h, name, stageGateways) })
-	section("Mesh-wide settings, and services exposed to other networks:", func(name string) string { return r.apply(h, name, stageMesh) })
-	section("Credentials by which each control plane reads the others. The tokens end after "+h.t.Spec.Credentials.Lifetime.String()+"\nor sooner, as the API server grants them; run this block again before:", func(name string) string {
+	}
+	section("Clusters that another one's istiod serves:", served, stage(stageControlPlane))
+	section("Credentials by which each control plane reads the others. The tokens end after "+h.t.Spec.Credentials.Lifetime.String()+"\nor sooner, as the API server grants them; run this block again before:", all, func(name string) string {
 		text := ""
 		for _, peer := range h.t.Peers(name) {
 			text += h.reader(name, peer)
 		}
 		return text
 	})
+	section("What istiod injects in the clusters that it serves, now that it reads them:", served, func(name string) string {
+		return r.apply(h, name, stageGateways) + r.apply(h, name, stageMesh)
+	})
+}
+
+// those are the clusters that run an istiod, or those that do not.
+func (r Rendering) those(h *byHand, primary bool) []string {
+	return slices.DeleteFunc(slices.Clone(h.m.Selected()), func(name string) bool { return h.t.Cluster(name).IsPrimary() != primary })
 }
 
 // apply is one stage of one cluster, and the wait until it is ready.
@@ -104,6 +122,9 @@ func (r Rendering) apply(h *byHand, name, stage string) string {
 		text := "kubectl --context " + word(h.t.Context(name)) + ` apply --server-side -f "$MANIFESTS"/` + word(name+"/"+stage) + "\n"
 		for _, w := range r.workloads(name, stage) {
 			text += h.kubectl(name, "rollout", "status", "--timeout=6m", "-n", w[0], w[1])
+		}
+		if stage == stageControlPlane && r.has(name, "loadbalancer") { // kubeadm keeps control-plane nodes out of load balancing
+			text += h.kubectl(name, "label", "nodes", "--all", "node.kubernetes.io/exclude-from-external-load-balancers-")
 		}
 		return text
 	}

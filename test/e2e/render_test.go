@@ -65,10 +65,27 @@ func TestRender(t *testing.T) {
 		}
 		again(t, tools, m, name, folder)
 	}
+	notTakenOver(t, m)
 	m.must("down", "--delete-certs", "--yes")
 	for _, left := range inventory(t, m.engine, m.state) {
 		if strings.Contains(left, m.name) {
 			t.Errorf("%s is left on the host", left)
+		}
+	}
+}
+
+// notTakenOver: `up` on what kubectl has applied is refused and changes nothing of it.
+func notTakenOver(t *testing.T, m *mesh) {
+	t.Helper()
+	before := map[string]map[string]any{"west": objectsOf(t, m, "west"), "east": objectsOf(t, m, "east")}
+	r := m.run("up", "--verify", "never")
+	if r.code == 0 {
+		t.Errorf("up took over what it did not make: %s", r)
+	}
+	t.Log(r.stderr)
+	for name, objects := range before {
+		if diff := cmp.Diff(objects, objectsOf(t, m, name)); diff != "" {
+			t.Errorf("%s: up was refused and changed (-before +after):\n%s", name, diff)
 		}
 	}
 }

@@ -27,6 +27,7 @@ func TestExamplesAreTrue(t *testing.T) {
 		"../../../examples/ci/gitlab-ci.yml":       6,
 		"../../../docs/install.md":                 5,
 		"../../../docs/images.md":                  8,
+		"../../../docs/gitops.md":                  2,
 		"../../../README.md":                       5,
 	}
 	for file, least := range cases {
