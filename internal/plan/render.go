@@ -101,8 +101,8 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		return nil // the clusters and what is on this host; a cluster of GitOps is nobody's of ours
 	case "prune", "synced":
 		return nil // nothing is applied
-	case "cacerts", "remote-secret", "pull-secret":
-		r.omitSecret(kind, where)
+	case "cacerts", "remote-secret", "pull-secret", "routes":
+		r.omitOther(kind, where)
 		return nil
 	case "loadbalancer":
 		addresses := r.m.Topology.Cluster(where).LoadBalancer.Addresses
@@ -196,13 +196,15 @@ func (r *renderer) file(cluster, stage, name string, u *unstructured.Unstructure
 	r.made.Manifests = append(r.made.Manifests, Manifest{Cluster: cluster, Stage: stage, Name: name, Objects: []*unstructured.Unstructured{u}})
 }
 
-func (r *renderer) omitSecret(kind, where string) {
+func (r *renderer) omitOther(kind, where string) {
 	from, to, _ := strings.Cut(where, ":")
 	switch kind {
 	case "cacerts":
 		r.omit(from, "Secret "+topology.SystemNamespace+"/"+topology.CACertsSecret, "it holds the key of an intermediate CA; istiod waits until it is there")
 	case "remote-secret":
 		r.omit(from, "Secret "+topology.SystemNamespace+"/"+topology.RemoteSecretName(to), "it holds a token for the API of "+to)
+	case "routes":
+		r.omit(from, "Routes to the pods of "+to, "nodes have them and the API has not: in one network pods must reach each other already")
 	case "pull-secret":
 		r.omit(from, "Secret "+r.m.Topology.Spec.Images.PullSecret, "it holds a login")
 	}
