@@ -29,17 +29,6 @@ func (c *collector) discovery(t *Topology) {
 		}
 		c.peers(t, path, cluster, t.Spec.Discovery[reader])
 	}
-	for _, primary := range t.Primaries() {
-		for _, served := range t.Served(primary) {
-			if served != t.Cluster(primary).Config && !slices.Contains(t.Spec.Discovery[primary], served) {
-				path := at
-				if c.said(join(at, primary)) {
-					path = join(at, primary)
-				}
-				c.add(path, fmt.Sprintf("the istiod of %q serves %q and must know it", primary, served), fmt.Sprintf("add %q to the list of %q", served, primary))
-			}
-		}
-	}
 }
 
 // peers checks whom one istiod watches.

@@ -105,7 +105,7 @@ func (w *World) judgeStranger(p topology.Pair, endpoints []Endpoint) Result {
 		return pass("the caller in %s has no endpoint of %s, which spec.discovery leaves out", p.From, p.To)
 	}
 	why := "istiod has not forgotten it"
-	if secret := w.Controls[p.From].Secrets[p.To]; secret != "" {
+	if secret := w.Controls[w.Topology.Primary(p.From)].Secrets[p.To]; secret != "" {
 		why = "there is a remote secret " + secret
 	}
 	return fail("FED012", "the caller in %s has %s, which spec.discovery leaves out: %s", p.From, places(theirs), why)

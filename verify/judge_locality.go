@@ -38,6 +38,11 @@ func (w *World) judgeNodesOf(c string) Result {
 			return fail("LOC001", "node %s of %s is in %s, the topology says %s", name, c, spelled(have), spelled(want[0]))
 		}
 	}
+	for place, n := range w.places(c) {
+		if have := count(nodes, place); have != n {
+			return fail("LOC001", "%d nodes of %s are in %s, the topology says %d", have, c, spelled(place), n)
+		}
+	}
 	var places []string
 	for _, l := range nodes.Localities {
 		places = append(places, spelled(l))
@@ -59,6 +64,33 @@ func (w *World) wanted(c string) []topology.Locality {
 		}
 	}
 	return slices.DeleteFunc(all, func(l topology.Locality) bool { return l == topology.Locality{} })
+}
+
+// places says how many nodes of a cluster are in each locality by the topology; nothing where
+// that does not list them.
+func (w *World) places(c string) map[topology.Locality]int {
+	cluster, places := w.Topology.Cluster(c), map[topology.Locality]int{}
+	if cluster.Provider.Kind == nil {
+		return nil
+	}
+	for _, n := range cluster.Provider.Kind.Nodes {
+		if n.Locality == (topology.Locality{}) {
+			n.Locality = cluster.Locality
+		}
+		places[n.Locality]++
+	}
+	return places
+}
+
+// count is how many nodes are in a locality.
+func count(nodes Nodes, place topology.Locality) int {
+	n := 0
+	for _, l := range nodes.Localities {
+		if l == place {
+			n++
+		}
+	}
+	return n
 }
 
 func spelled(l topology.Locality) string {

@@ -92,6 +92,7 @@ func TestZones(t *testing.T) {
 		{"none from the other region", answers(40, 0, 0), "locality-answers", "west", "east", "", Pass, ""},
 		{"one from the other zone is not local", answers(39, 1, 0), "locality-answers", "west", "east", "", Inconclusive, ""},
 		{"its nodes", with(nil), "locality-nodes", "", "west", "", Pass, ""},
+		{"both workers in one zone", with(func(w *World) { w.Nodes["west"].Localities["wb"] = at("us-west", "a") }), "locality-nodes", "", "west", "", Fail, "LOC001"},
 	})
 }
 

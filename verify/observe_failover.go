@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,9 @@ const (
 	baselineWithin = 6 * time.Second
 	// settleTime is what a steady time takes, with a little for the way.
 	settleTime = steady*probe.BucketWidth + 500*time.Millisecond
+	// loadsAtOnce bounds the steady loads that go on side by side: those of two clusters. More
+	// would measure the machine and not the mesh.
+	loadsAtOnce = 8
 	// switchTime is what switching a fault on and off again may take on a loaded machine: the
 	// load goes on meanwhile.
 	switchTime = 2 * launchWithin
@@ -44,17 +48,23 @@ type run struct {
 	line    Line
 }
 
-// observeFailover lets backends fail, in all clusters at once: each ordered pair and fault has
-// a Service of its own, so none sees the fault of another.
+// observeFailover lets backends fail, in two clusters at once and in more after each other: each
+// ordered pair and fault has a Service of its own, so none sees the fault of another.
 func (s *session) observeFailover(ctx context.Context) {
 	began := time.Now()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	all := map[LineKey]Line{}
+	room := semaphore.NewWeighted(loadsAtOnce)
 	for _, from := range s.world.Clusters {
 		for _, errorsFault := range []bool{true, false} {
 			runs := s.trials(from, errorsFault)
 			wg.Go(func() {
+				share := min(int64(len(runs)), loadsAtOnce)
+				if room.Acquire(ctx, share) != nil {
+					return // the run was ended
+				}
+				defer room.Release(share)
 				s.trial(ctx, s.members[from], runs, errorsFault)
 				mu.Lock()
 				defer mu.Unlock()

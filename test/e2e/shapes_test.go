@@ -17,6 +17,9 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // proven are the suites that `up` proves.
@@ -258,5 +261,19 @@ func zonesOfWest(t *testing.T, m *mesh) {
 	}
 	if c := rep.result(t, "locality-priorities", "west", "east"); !strings.Contains(c.Message, "east has 2") {
 		t.Errorf("the other region is not last: %s", c.Message)
+	}
+
+	// A worker that says it is in the other one's zone.
+	label := func(zone string) {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.name + "-west-worker2"}}
+		patch := fmt.Sprintf(`{"metadata": {"labels": {%q: %q}}}`, corev1.LabelTopologyZone, zone)
+		if err := m.client("west").Patch(t.Context(), node, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	label("us-west-a")
+	defer label("us-west-b")
+	if rep := m.parse(m.run("verify", "--suite", "locality", "-o", "json")); rep.result(t, "locality-nodes", "", "west").Code != "LOC001" {
+		t.Errorf("nobody sees a node in the wrong zone: %s", rep.words())
 	}
 }
