@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ func TestPrimaryRemote(t *testing.T) {
 		}},
 		{"nothing leads through the gateway to istiod", withoutWay},
 		{"istio-system of the remote names no istiod", withoutAnnotation},
+		{"the gateway of the primary gets another address", moved},
 		{"the remote secret is removed", withoutRemoteSecret},
 		{"nodes are started again with other addresses", restarted},
 	}}.run(t)
@@ -110,6 +112,37 @@ func withoutWay(t *testing.T, m *mesh) {
 		t.Errorf("exit code %d, %s %s: %s", r.code, c.Status, c.Code, c.Message)
 	}
 	m.mends("expose-istiod@west")
+}
+
+// moved gives the gateway that leads to istiod another address: proxies of east lose their
+// istiod until up leads them there again.
+func moved(t *testing.T, m *mesh) {
+	ctx := contextFor(t, 2*time.Minute)
+	c := m.client("west")
+	address := func() netip.Addr {
+		var service corev1.Service
+		if err := c.Get(ctx, client.ObjectKey{Namespace: system, Name: topology.EastWestGateway}, &service); err != nil {
+			t.Fatal(err)
+		}
+		if in := service.Status.LoadBalancer.Ingress; len(in) == 1 {
+			return netip.MustParseAddr(in[0].IP)
+		}
+		return netip.Addr{}
+	}
+	before := address()
+	next := before.Next().Next().Next() // the two gateways of west have neighbours
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: topology.EastWestGateway}}
+	patch := `{"metadata":{"annotations":{"metallb.io/loadBalancerIPs":"` + next.String() + `"}}}`
+	if err := c.Patch(ctx, service, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, c, "the gateway to have "+next.String(), func() (bool, string, error) { return address() == next, "it has " + address().String(), nil })
+	r := m.run("verify", "--suite", "discovery", "-o", "json")
+	rep := m.parse(r)
+	if c := rep.result(t, "discovery-served", "", "east"); r.code != 3 || c.Code != "INS006" || !strings.Contains(c.Message, "leads to "+before.String()+", the istiod of west is at "+next.String()) {
+		t.Errorf("exit code %d, %s %s: %s", r.code, c.Status, c.Code, c.Message)
+	}
+	m.mends("istiod-remote@east")
 }
 
 // withoutAnnotation takes away by what istiod knows that it serves east.
