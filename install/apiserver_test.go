@@ -50,7 +50,7 @@ var kinds = map[string]map[string]string{
 	"networking.istio.io/v1":          {"gateways": "Gateway"},
 }
 
-func clusterScoped(resource string) bool {
+func namespaceless(resource string) bool {
 	return slices.Contains([]string{"namespaces", "nodes", "mutatingwebhookconfigurations", "validatingwebhookconfigurations", "customresourcedefinitions"}, resource)
 }
 
@@ -260,7 +260,7 @@ func (s *apiServer) discovery(w http.ResponseWriter, at string) bool {
 	}
 	list := []any{}
 	for resource, kind := range resources {
-		list = append(list, map[string]any{"name": resource, "kind": kind, "namespaced": !clusterScoped(resource), "verbs": []any{"get", "list", "create", "patch", "delete"}})
+		list = append(list, map[string]any{"name": resource, "kind": kind, "namespaced": !namespaceless(resource), "verbs": []any{"get", "list", "create", "patch", "delete"}})
 	}
 	answer(w, map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": gv, "resources": list})
 	return true

@@ -25,17 +25,22 @@ const (
 // IstioBase is Istio's definitions and what all revisions of a control plane share.
 type IstioBase struct{ Mesh }
 
-// Release is the chart with its values.
-func (b IstioBase) Release() (Release, error) {
+// Release is the chart with the values of the client's cluster.
+func (b IstioBase) Release(c *kube.Client) (Release, error) {
+	cluster, err := b.cluster(c)
+	if err != nil {
+		return Release{}, err
+	}
 	chart, err := b.chart("base")
 	return Release{
 		Name: baseRelease, Namespace: topology.SystemNamespace,
-		Chart: chart, Labels: b.labels(), Values: b.values(),
+		Chart: chart, Labels: b.labels(), Values: b.Values(cluster),
 		Adjust: keepDefinitions,
 	}, err
 }
 
-func (b IstioBase) values() map[string]any {
+// Values are the base chart's values for a cluster.
+func (b IstioBase) Values(cluster *topology.Cluster) map[string]any {
 	values := map[string]any{}
 	if revision := b.Topology.Spec.Istio.Revision; revision != "" {
 		values["defaultRevision"] = revision
@@ -43,17 +48,21 @@ func (b IstioBase) values() map[string]any {
 	if secrets := b.pullSecrets(); secrets != nil {
 		values["global"] = map[string]any{"imagePullSecrets": secrets}
 	}
+	if !cluster.HoldsConfig() {
+		// Nobody reads Istio's objects here, and no istiod would make its validator work.
+		values["defaultRevision"] = ""
+	}
 	return values
 }
 
 // Look implements Part.
 func (b IstioBase) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	return look(ctx, c, b.Release)
+	return look(ctx, c, func() (Release, error) { return b.Release(c) })
 }
 
 // Do implements Part.
 func (b IstioBase) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
-	return do(ctx, c, change, b.Release)
+	return do(ctx, c, change, func() (Release, error) { return b.Release(c) })
 }
 
 // keepDefinitions marks custom resource definitions to be kept by Helm: deleting one

@@ -53,26 +53,36 @@ func (n SystemNamespace) want(ctx context.Context, c *kube.Client) (*corev1.Name
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{topology.LabelNetwork: cluster.Network}
-	if cluster.IsExternal() {
-		labels = nil // no endpoint of the mesh is there
-	}
+	labels := networkLabel(cluster)
 	var found corev1.Namespace
 	err = c.Get(ctx, client.ObjectKey{Name: topology.SystemNamespace}, &found)
 	switch {
 	case kube.Absent(err):
-		return namespaceOf(cluster, kube.Labels(n.labels(), labels)), nil
+		return n.own(cluster), nil
 	case err != nil:
 		return nil, c.Explain(err, "reading namespace "+topology.SystemNamespace)
 	}
 	if owned(&found, n.Mesh) {
-		return namespaceOf(cluster, kube.Labels(n.labels(), labels)), nil
+		return n.own(cluster), nil
 	}
 	if network := found.Labels[topology.LabelNetwork]; network != "" && labels != nil && network != cluster.Network {
 		err := fmt.Errorf("namespace %s is labelled %s=%s, the topology says %s", topology.SystemNamespace, topology.LabelNetwork, network, cluster.Network)
 		return nil, diag.Op(diag.Hint(err, "set network: "+network+" for cluster "+c.Cluster+", or change the label yourself"), c.Cluster, "looking at "+topology.SystemNamespace)
 	}
 	return namespaceOf(cluster, labels), nil
+}
+
+// own is istio-system of a cluster where it is ours.
+func (n SystemNamespace) own(cluster *topology.Cluster) *corev1.Namespace {
+	return namespaceOf(cluster, kube.Labels(n.labels(), networkLabel(cluster)))
+}
+
+// networkLabel says where the cluster's endpoints are; nil where there are none of the mesh.
+func networkLabel(cluster *topology.Cluster) map[string]string {
+	if cluster.IsExternal() {
+		return nil
+	}
+	return map[string]string{topology.LabelNetwork: cluster.Network}
 }
 
 // namespaceOf is istio-system of a cluster.

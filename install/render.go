@@ -42,6 +42,8 @@ var (
 	_ Renderer = SystemNamespace{}
 	_ Renderer = IstioBase{}
 	_ Renderer = Istiod{}
+	_ Renderer = RemoteIstiod{}
+	_ Renderer = ExternalService{}
 	_ Renderer = MeshMTLS{}
 	_ Renderer = IngressGateway{}
 	_ Renderer = EastWestGateway{}
@@ -130,12 +132,12 @@ func (n SystemNamespace) Render(_ context.Context, t Target) ([]*unstructured.Un
 	if err != nil {
 		return nil, err
 	}
-	return written(kube.Namespace(topology.SystemNamespace, kube.Labels(n.labels(), map[string]string{topology.LabelNetwork: cluster.Network})))
+	return written(n.own(cluster))
 }
 
 // Render implements Renderer.
 func (b IstioBase) Render(ctx context.Context, t Target) ([]*unstructured.Unstructured, error) {
-	release, err := b.Release()
+	release, err := b.Release(t.offline())
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +155,20 @@ func (i Istiod) Render(ctx context.Context, t Target) ([]*unstructured.Unstructu
 		needsCACerts(u)
 	}
 	return objects, err
+}
+
+// Render implements Renderer.
+func (r RemoteIstiod) Render(ctx context.Context, t Target) ([]*unstructured.Unstructured, error) {
+	release, err := r.Release(t.offline())
+	if err != nil {
+		return nil, err
+	}
+	return settled(release.Render(ctx, t.Kubernetes))
+}
+
+// Render implements Renderer.
+func (e ExternalService) Render(context.Context, Target) ([]*unstructured.Unstructured, error) {
+	return written(e.Service())
 }
 
 // Render implements Renderer: one policy when the mode is strict.

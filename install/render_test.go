@@ -27,7 +27,7 @@ func releases(t *testing.T, m Mesh, cluster string) map[string]Release {
 		t.Fatal(err)
 	}
 	return map[string]Release{
-		"base":     must(IstioBase{m}.Release())(t),
+		"base":     must(IstioBase{m}.Release(c))(t),
 		"istiod":   must(Istiod{m}.Release(c))(t),
 		"ingress":  must(ingress.release())(t),
 		"eastwest": must(eastWest.release())(t),

@@ -97,9 +97,7 @@ func (t *Topology) Peers(cluster string) []string {
 	chosen, limited := t.Spec.Discovery[cluster]
 	limited = limited || len(t.Spec.Discovery) > 0
 	return slices.DeleteFunc(t.Members(), func(name string) bool {
-		// What it serves it has to read.
-		kept := !limited || slices.Contains(chosen, name) || t.Primary(name) == cluster
-		return name == cluster || name == c.Config || !kept
+		return name == cluster || name == c.Config || limited && !slices.Contains(chosen, name)
 	})
 }
 

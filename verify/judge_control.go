@@ -13,7 +13,7 @@ const synced = "synced"
 
 func judgeSecrets(w *World) []Result {
 	var out []Result
-	for _, from := range w.Planes {
+	for _, from := range w.planes() {
 		control := w.Controls[from]
 		for _, to := range w.peers(from) {
 			name, ok := control.Secrets[to]
@@ -35,7 +35,7 @@ func judgeSecrets(w *World) []Result {
 
 func judgeSynced(w *World) []Result {
 	var out []Result
-	for _, from := range w.Planes {
+	for _, from := range w.planes() {
 		control := w.Controls[from]
 		for _, to := range w.peers(from) {
 			switch {

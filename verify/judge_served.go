@@ -44,6 +44,8 @@ func (w *World) judgeServedOf(c, primary, config string) Result {
 		return fail("INS006", "the istiod of %s has no address at which %s could reach it", primary, c)
 	case s.Address != s.At:
 		return fail("INS006", "Service istiod in %s leads to %s, the istiod of %s is at %s", c, s.Address, primary, s.At)
+	case s.Untold != "":
+		return fail("INS006", "the east-west gateway of %s, to which Service istiod in %s leads, does not pass istiod on: %s", primary, c, s.Untold)
 	case !s.Webhook:
 		return fail("INS005", "the injection webhook in %s is missing", c)
 	case len(s.Bundle) == 0:

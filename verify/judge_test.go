@@ -65,7 +65,7 @@ func TestAHealthyMeshPassesEverything(t *testing.T) {
 	seen := map[[4]string]bool{}
 	for _, c := range Checks() {
 		results := c.run(w)
-		if len(results) == 0 {
+		if len(results) == 0 && c.ID != "discovery-served" { // about clusters without an istiod: TestServedJudgements
 			t.Errorf("%s says nothing", c.ID)
 		}
 		for _, r := range results {

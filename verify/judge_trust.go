@@ -22,7 +22,7 @@ func judgeSigners(w *World) []Result {
 			out = append(out, skip("the istiod of %s signs for %s, whose own authority nobody uses", primary, c).between("", c))
 		}
 	}
-	for _, c := range w.Planes {
+	for _, c := range w.planes() {
 		out = append(out, judgeSigner(w, c, w.Signers[c]).between("", c).with("see", fmt.Sprintf(
 			"kubectl --context %s -n istio-system get secret cacerts -o jsonpath='{.data.ca-cert\\.pem}' | base64 -d | openssl x509 -noout -text", w.Topology.Context(c))))
 	}

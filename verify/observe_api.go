@@ -50,7 +50,7 @@ func (m *member) blind() string {
 }
 
 func (s *session) observeSigners(ctx context.Context) {
-	gather(ctx, s, FactSigners, s.world.Planes, func(ctx context.Context, m *member) Signer { return m.signer(ctx) },
+	gather(ctx, s, FactSigners, s.world.planes(), func(ctx context.Context, m *member) Signer { return m.signer(ctx) },
 		func(w *World, all map[string]Signer) { w.Signers = all })
 }
 
@@ -161,7 +161,7 @@ func closed(n *corev1.Node) bool {
 }
 
 func (s *session) observeControls(ctx context.Context) {
-	gather(ctx, s, FactControl, s.world.Planes, func(ctx context.Context, m *member) Control {
+	gather(ctx, s, FactControl, s.world.planes(), func(ctx context.Context, m *member) Control {
 		o := poll.Options{What: "istiod in " + m.name + " to have its peers", Interval: 500 * time.Millisecond, Deadline: syncWithin}
 		return lastWhole(ctx, o, m.control, func(c Control) bool { return !c.syncing(m.world.peers(m.name)) })
 	}, func(w *World, all map[string]Control) { w.Controls = all })

@@ -6,7 +6,11 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
+	networkingapi "istio.io/api/networking/v1alpha3"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -83,12 +87,12 @@ func (m *member) webhook(ctx context.Context, s *Served) error {
 // led reads where Service istiod leads.
 func (m *member) led(ctx context.Context, s *Served) error {
 	name := m.revisioned("istiod")
-	var slices discoveryv1.EndpointSliceList
-	err := m.client.List(ctx, &slices, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{discoveryv1.LabelServiceName: name})
+	var list discoveryv1.EndpointSliceList
+	err := m.client.List(ctx, &list, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{discoveryv1.LabelServiceName: name})
 	if err != nil {
 		return m.client.Explain(err, "listing endpoints of istiod")
 	}
-	for _, slice := range slices.Items {
+	for _, slice := range list.Items {
 		for _, e := range slice.Endpoints {
 			if len(e.Addresses) > 0 {
 				s.Address = e.Addresses[0]
@@ -130,7 +134,43 @@ func (m *member) reached(ctx context.Context, s *Served) error {
 		s.At = at
 		break
 	}
-	return nil
+	if primary.IsExternal() {
+		return nil
+	}
+	s.Untold, err = untold(ctx, c)
+	return err
+}
+
+// untold says what the east-west gateway of a cluster lacks to pass istiod on: for each of its
+// ports a server that passes TLS through, and a route.
+func untold(ctx context.Context, c *kube.Client) (string, error) {
+	var gateways networkingv1.GatewayList
+	if err := c.List(ctx, &gateways, client.InNamespace(topology.SystemNamespace)); err != nil {
+		return "", c.Explain(err, "listing Gateways")
+	}
+	var routes networkingv1.VirtualServiceList
+	if err := c.List(ctx, &routes, client.InNamespace(topology.SystemNamespace)); err != nil {
+		return "", c.Explain(err, "listing VirtualServices")
+	}
+	for _, port := range []uint32{topology.PortXDS, topology.PortWebhook} {
+		served := slices.ContainsFunc(gateways.Items, func(g *networkingv1.Gateway) bool {
+			return g.Spec.GetSelector()["istio"] == topology.EastWestSelector && slices.ContainsFunc(g.Spec.GetServers(), func(s *networkingapi.Server) bool {
+				return s.GetPort().GetNumber() == port && s.GetTls().GetMode() == networkingapi.ServerTLSSettings_PASSTHROUGH
+			})
+		})
+		routed := slices.ContainsFunc(routes.Items, func(v *networkingv1.VirtualService) bool {
+			return slices.ContainsFunc(v.Spec.GetTls(), func(r *networkingapi.TLSRoute) bool {
+				return slices.ContainsFunc(r.GetMatch(), func(m *networkingapi.TLSMatchAttributes) bool { return m.GetPort() == port })
+			})
+		})
+		switch {
+		case !served:
+			return fmt.Sprintf("no Gateway has port %d", port), nil
+		case !routed:
+			return fmt.Sprintf("no VirtualService has a route for port %d", port), nil
+		}
+	}
+	return "", nil
 }
 
 // revisioned is a name of Istio's chart with the control plane's revision.

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/meshfed/meshfed/topology"
 )
 
 // session is one run: what is known so far, and the checks that wait for it.
@@ -42,23 +40,16 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 		members: map[string]*member{},
 		pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Planes: planes(t, clusters), Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
 			Now: now, Took: map[Fact]time.Duration{},
 		},
 	}
-	for _, c := range slices.Concat(clusters, s.world.Planes) {
+	for _, c := range slices.Concat(clusters, s.world.planes()) {
 		if s.members[c] == nil {
 			s.members[c] = newMember(s, c, mesh.Clients[c])
 		}
 	}
 	return s
-}
-
-// planes are the clusters whose istiod serves some clusters, in file order.
-func planes(t *topology.Topology, clusters []string) []string {
-	return slices.DeleteFunc(t.Primaries(), func(primary string) bool {
-		return !slices.ContainsFunc(clusters, func(c string) bool { return t.Primary(c) == primary })
-	})
 }
 
 // state tells the caller what is being done.

@@ -20,9 +20,6 @@ type World struct {
 	Topology *topology.Topology
 	// Clusters that are judged, in file order: workloads of the mesh run in them.
 	Clusters []string
-	// Planes are the clusters whose istiod serves them, in file order. An external one is not
-	// among Clusters.
-	Planes []string
 	// Namespace and trust domain of the probes' identities.
 	Namespace, TrustDomain string
 	Now                    time.Time
@@ -96,6 +93,8 @@ type Served struct {
 	// Address is where Service istiod leads, At where the serving istiod is reached; "" for
 	// nowhere.
 	Address, At string
+	// Untold says what is missing between the gateway at At and istiod; "" for nothing.
+	Untold string
 }
 
 // Nodes are the localities that a cluster's nodes carry.
@@ -318,6 +317,14 @@ func (w *World) network(cluster string) string {
 		return c.Network
 	}
 	return ""
+}
+
+// planes are the clusters whose istiod serves those that are judged, in file order. An
+// external one is not among Clusters.
+func (w *World) planes() []string {
+	return slices.DeleteFunc(w.Topology.Primaries(), func(primary string) bool {
+		return !slices.ContainsFunc(w.Clusters, func(c string) bool { return w.Topology.Primary(c) == primary })
+	})
 }
 
 // signer is the authority of the istiod that serves a cluster.

@@ -52,9 +52,7 @@ func (h *byHand) chart(step string, c *topology.Cluster) (note, shell string) {
 	switch step {
 	case "istio-base":
 		chart = "base"
-		if r, err := (install.IstioBase{Mesh: in}).Release(); err == nil {
-			values = r.Values
-		}
+		values = install.IstioBase{Mesh: in}.Values(c)
 		note = "Istio's custom resource definitions, and what all revisions share."
 	case "istiod":
 		values = install.Istiod{Mesh: in}.Values(c)

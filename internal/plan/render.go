@@ -99,9 +99,9 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 	switch kind {
 	case "host", "roots", "root", "network", "node-image", "cluster", "images", "probe-image", "owner":
 		return nil // the clusters and what is on this host; a cluster of GitOps is nobody's of ours
-	case "prune", "synced":
+	case "prune", "synced", "injection":
 		return nil // nothing is applied
-	case "cacerts", "remote-secret", "pull-secret", "routes":
+	case "cacerts", "remote-secret", "istio-kubeconfig", "pull-secret", "routes":
 		r.omitOther(kind, where)
 		return nil
 	case "loadbalancer":
@@ -121,6 +121,24 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		part = once{install.IstioBase{Mesh: r.in}, r.bases}
 	case "istiod":
 		part = install.Istiod{Mesh: r.in}
+	case "istiod-remote":
+		primary := r.m.Topology.Cluster(r.m.Topology.Primary(where))
+		if len(primary.EastWest.Addresses) == 0 {
+			r.omit(where, "what leads to the istiod of "+primary.Name, "its address is known once the cluster has one; written into eastWest.addresses of "+primary.Name+" it is rendered")
+			return nil
+		}
+		part = install.RemoteIstiod{Mesh: r.in, Address: primary.EastWest.Addresses[0]}
+	case "serve":
+		part = install.ExternalService{Mesh: r.in}
+	case "expose-istiod":
+		for _, object := range r.m.istiodExposure().Objects() {
+			u, err := kube.Manifest(object)
+			if err != nil {
+				return err
+			}
+			r.add(where, stageMesh, kind, []*unstructured.Unstructured{u})
+		}
+		return nil
 	case "ingress":
 		part, stage = install.IngressGateway{Mesh: r.in}, stageGateways
 	case "eastwest":
@@ -205,6 +223,8 @@ func (r *renderer) omitOther(kind, where string) {
 		r.omit(from, "Secret "+topology.SystemNamespace+"/"+topology.RemoteSecretName(to), "it holds a token for the API of "+to)
 	case "routes":
 		r.omit(from, "Routes to the pods of "+to, "nodes have them and the API has not: in one network pods must reach each other already")
+	case "istio-kubeconfig":
+		r.omit(from, "Secret "+topology.SystemNamespace+"/"+topology.IstiodKubeconfigSecret, "it holds a token for the API of "+to)
 	case "pull-secret":
 		r.omit(from, "Secret "+r.m.Topology.Spec.Images.PullSecret, "it holds a login")
 	}
