@@ -134,9 +134,4 @@ func (m *member) reached(ctx context.Context, s *Served) error {
 }
 
 // revisioned is a name of Istio's chart with the control plane's revision.
-func (m *member) revisioned(name string) string {
-	if revision := m.mesh.Topology.Spec.Istio.Revision; revision != "" {
-		return name + "-" + revision
-	}
-	return name
-}
+func (m *member) revisioned(name string) string { return m.mesh.Topology.Revisioned(name) }
