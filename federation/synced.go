@@ -24,6 +24,8 @@ const syncInterval = 500 * time.Millisecond
 type Synced struct {
 	// In is the cluster whose istiod is asked.
 	In *kube.Client
+	// Revision of that istiod; empty means default.
+	Revision string
 	// Peers are the clusters that it shall have read.
 	Peers []string
 	// Deadline bounds Do; 0 means that only the context does.
@@ -55,14 +57,14 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 		return err
 	}
 	return diag.Hint(diag.Op(err, s.In.Cluster, "waiting for discovery"),
-		"istiod says why: "+s.In.Kubectl("-n istio-system logs deployment/istiod --since=5m"))
+		"istiod says why: "+s.In.Kubectl("-n istio-system logs --selector app=istiod --since=5m"))
 }
 
 func (s Synced) look(ctx context.Context) (done bool, state string, err error) {
 	if len(s.Peers) == 0 {
 		return true, "no peers", nil
 	}
-	replicas, err := istiod.Replicas(ctx, s.In)
+	replicas, err := istiod.Replicas(ctx, s.In, s.Revision)
 	if err != nil {
 		return false, "", err
 	}

@@ -25,17 +25,13 @@ func (e ExternalService) Service() *corev1.Service {
 	port := func(name string, number int32) corev1.ServicePort {
 		return corev1.ServicePort{Name: name, Port: number, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(number)}
 	}
-	revision := e.Topology.Spec.Istio.Revision
-	if revision == "" {
-		revision = "default"
-	}
 	return &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: topology.IstiodExternal, Labels: e.labels()},
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeLoadBalancer,
 			// The labels of istiod's pods in Istio's chart (templates/deployment.yaml).
-			Selector: map[string]string{"app": istiodRelease, "istio.io/rev": revision},
+			Selector: map[string]string{"app": istiodRelease, topology.LabelRevision: e.Topology.RevisionName()},
 			Ports:    []corev1.ServicePort{port("tls-xds", topology.PortXDS), port("tls-webhook", topology.PortWebhook)},
 		},
 	}

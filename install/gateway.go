@@ -49,7 +49,7 @@ func (g gateway) do(ctx context.Context, c *kube.Client, change graph.Change) er
 	if cluster, err := g.cluster(c); err != nil {
 		return err
 	} else if cluster.IsPrimary() {
-		istiod := []Workload{{Kind: "Deployment", Name: g.revisioned(istiodRelease)}}
+		istiod := []Workload{{Kind: "Deployment", Name: g.Topology.IstiodName()}}
 		if err := waitReady(ctx, c, topology.SystemNamespace, istiod); err != nil {
 			return err
 		}

@@ -43,7 +43,11 @@ func (b IstioBase) Release(c *kube.Client) (Release, error) {
 func (b IstioBase) Values(cluster *topology.Cluster) map[string]any {
 	values := map[string]any{}
 	if revision := b.Topology.Spec.Istio.Revision; revision != "" {
+		// The istiod that validates Istio's objects for all revisions.
 		values["defaultRevision"] = revision
+	}
+	if profile := b.profile(); profile != "" {
+		values["profile"] = profile
 	}
 	if secrets := b.pullSecrets(); secrets != nil {
 		values["global"] = map[string]any{"imagePullSecrets": secrets}
@@ -57,6 +61,9 @@ func (b IstioBase) Values(cluster *topology.Cluster) map[string]any {
 
 // Look implements Part.
 func (b IstioBase) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	if err := b.keepsVersion(ctx, c); err != nil {
+		return graph.Change{}, err
+	}
 	return look(ctx, c, func() (Release, error) { return b.Release(c) })
 }
 
@@ -96,9 +103,9 @@ func (i Istiod) Release(c *kube.Client) (Release, error) {
 		return Release{}, err
 	}
 	release := Release{
-		Name: i.revisioned(istiodRelease), Namespace: topology.SystemNamespace,
+		Name: i.Topology.IstiodName(), Namespace: topology.SystemNamespace,
 		Chart: chart, Labels: i.labels(), Values: i.Values(cluster),
-		Wait: []Workload{{Kind: "Deployment", Name: i.revisioned(istiodRelease)}},
+		Wait: []Workload{{Kind: "Deployment", Name: i.Topology.IstiodName()}},
 	}
 	if small(cluster) {
 		release.Adjust = probeOften
@@ -106,8 +113,12 @@ func (i Istiod) Release(c *kube.Client) (Release, error) {
 	return release, nil
 }
 
-// Look implements Part. It says update as well while pods can not be injected yet.
+// Look implements Part. It says update as well while pods can not be injected yet, and refuses
+// another minor version or revision than the one that runs.
 func (i Istiod) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	if err := i.keepsVersion(ctx, c); err != nil {
+		return graph.Change{}, err
+	}
 	change, err := look(ctx, c, func() (Release, error) { return i.Release(c) })
 	if err != nil || change.Needed() || i.isExternal(c) {
 		return change, err
@@ -130,7 +141,7 @@ func (i Istiod) Do(ctx context.Context, c *kube.Client, change graph.Change) err
 
 // Remove uninstalls istiod. What istiod itself has made stays: see Leftovers.
 func (i Istiod) Remove(ctx context.Context, c *kube.Client) error {
-	return Release{Name: i.revisioned(istiodRelease), Namespace: topology.SystemNamespace, Labels: i.labels()}.Remove(ctx, c)
+	return Release{Name: i.Topology.IstiodName(), Namespace: topology.SystemNamespace, Labels: i.labels()}.Remove(ctx, c)
 }
 
 // probeOften makes istiod ready as soon as it is: the chart asks every 3 s, from the

@@ -4,11 +4,14 @@
 package install
 
 import (
+	"slices"
+
 	"github.com/meshfed/meshfed/topology"
 )
 
 // Values are the istiod chart's values for a cluster: what follows from the topology, then
-// the topology's istio.values and istio.meshConfig, then the cluster's istio.values.
+// the topology's istio.values and istio.meshConfig, then the cluster's. Later ones win, maps are
+// merged and lists replaced; the profile, which the chart applies itself, loses to all of them.
 func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	spec := i.Topology.Spec
 	read := cluster
@@ -19,7 +22,7 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	values := map[string]any{
 		"global": map[string]any{
 			"hub": i.hub(istioHub),
-			"tag": i.version(),
+			"tag": i.Topology.IstioRelease(),
 			// What a bundle has loaded must never be asked of a registry.
 			"imagePullPolicy": "IfNotPresent",
 			"meshID":          spec.Mesh.ID,
@@ -34,9 +37,11 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	if spec.Istio.Revision != "" {
 		values["revision"] = spec.Istio.Revision
 	}
-	if spec.Istio.Profile != "" && spec.Istio.Profile != "default" {
-		// The charts know no profile of the name "default": it is what they do without one.
-		values["profile"] = spec.Istio.Profile
+	if spec.Istio.Tag != "" {
+		values["revisionTags"] = []any{spec.Istio.Tag}
+	}
+	if profile := i.profile(); profile != "" {
+		values["profile"] = profile
 	}
 	if secrets := i.pullSecrets(); secrets != nil {
 		values["global"].(map[string]any)["imagePullSecrets"] = secrets
@@ -51,11 +56,12 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 	if i.Settings.UpstreamEnvoy {
 		trees = append(trees, upstreamValues())
 	}
-	trees = append(trees, spec.Istio.Values)
-	if len(spec.Istio.MeshConfig) > 0 {
-		trees = append(trees, map[string]any{"meshConfig": spec.Istio.MeshConfig})
+	for _, said := range []topology.ClusterIstio{{Values: spec.Istio.Values, MeshConfig: spec.Istio.MeshConfig}, cluster.Istio} {
+		trees = append(trees, said.Values)
+		if len(said.MeshConfig) > 0 {
+			trees = append(trees, map[string]any{"meshConfig": said.MeshConfig})
+		}
 	}
-	trees = append(trees, cluster.Istio.Values)
 	return overlay(trees...)
 }
 
@@ -79,6 +85,15 @@ func servingValues(cluster *topology.Cluster) map[string]any {
 	})
 }
 
+// profile is the chart's name of the installation profile. The charts know none of the name
+// "default": it is what they do without one.
+func (m Mesh) profile() string {
+	if profile := m.Topology.Spec.Istio.Profile; profile != "default" {
+		return profile
+	}
+	return ""
+}
+
 func (i Istiod) meshConfig() map[string]any {
 	metadata := map[string]any{
 		// The second half of rotating roots without restarts: agents take trust bundles
@@ -88,11 +103,36 @@ func (i Istiod) meshConfig() map[string]any {
 	if i.Topology.Spec.Istio.DNSProxying {
 		metadata["ISTIO_META_DNS_CAPTURE"] = "true"
 	}
-	return map[string]any{
+	config := map[string]any{
 		"trustDomain":   i.Topology.Spec.Mesh.TrustDomain,
 		"accessLogFile": "/dev/stdout",
 		"defaultConfig": map[string]any{"proxyMetadata": metadata},
 	}
+	if settings := i.serviceSettings(); settings != nil {
+		config["serviceSettings"] = settings
+	}
+	return config
+}
+
+// serviceSettings are the services that answer their own cluster only, or nil. The probes are
+// spared from a rule for all: to istiod the longer name counts.
+func (i Istiod) serviceSettings() []any {
+	hosts := i.Topology.Spec.Istio.ClusterLocal
+	if len(hosts) == 0 {
+		return nil
+	}
+	setting := func(local bool, hosts []any) any {
+		return map[string]any{"settings": map[string]any{"clusterLocal": local}, "hosts": hosts}
+	}
+	var local []any
+	for _, host := range hosts {
+		local = append(local, host)
+	}
+	settings := []any{setting(true, local)}
+	if slices.Contains(hosts, "*.svc.cluster.local") {
+		settings = append(settings, setting(false, []any{"*." + i.Topology.Spec.Verify.Probe.Namespace + ".svc.cluster.local"}))
+	}
+	return settings
 }
 
 // smallValues lower what the chart asks for (half a core and 2 GiB for istiod, a tenth of

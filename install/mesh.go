@@ -46,6 +46,7 @@ var (
 	_ Part = PullSecret{}
 	_ Part = IngressGateway{}
 	_ Part = EastWestGateway{}
+	_ Part = Namespaces{}
 )
 
 // Mesh is what every part knows: the whole topology, who owns it, and what the images at
@@ -104,22 +105,6 @@ func (m Mesh) pullSecrets() []any {
 	return []any{m.Topology.Spec.Images.PullSecret}
 }
 
-// version is the Istio release that is installed.
-func (m Mesh) version() string {
-	if m.Topology.Spec.Istio.Version != "" {
-		return m.Topology.Spec.Istio.Version
-	}
-	return topology.IstioVersion
-}
-
-// revisioned appends the control plane's revision to a name, as Istio's charts do.
-func (m Mesh) revisioned(name string) string {
-	if m.Topology.Spec.Istio.Revision == "" {
-		return name
-	}
-	return name + "-" + m.Topology.Spec.Istio.Revision
-}
-
 // chart is one of Istio's charts, at the version of the topology. Charts that the user brings
 // say themselves which version they are.
 func (m Mesh) chart(folder string) (Chart, error) {
@@ -127,7 +112,7 @@ func (m Mesh) chart(folder string) (Chart, error) {
 		return Chart{File: path}, nil
 	}
 	chart, err := istioChart(folder)
-	chart.Version = m.version()
+	chart.Version = m.Topology.IstioRelease()
 	return chart, err
 }
 

@@ -38,7 +38,7 @@ func (r RemoteIstiod) Release(c *kube.Client) (Release, error) {
 	}
 	chart, err := r.chart("istio-control/istio-discovery")
 	return Release{
-		Name: r.revisioned(istiodRelease), Namespace: topology.SystemNamespace,
+		Name: r.Topology.IstiodName(), Namespace: topology.SystemNamespace,
 		Chart: chart, Labels: r.labels(), Values: r.Values(cluster),
 	}, err
 }
@@ -61,7 +61,7 @@ func (r RemoteIstiod) Values(cluster *topology.Cluster) map[string]any {
 		shape["configMap"] = true
 		// The chart names the Service without its revision once there is a remote address.
 		shape["meshConfig"] = map[string]any{"defaultConfig": map[string]any{
-			"discoveryAddress": fmt.Sprintf("%s.%s.svc:%d", r.revisioned(istiodRelease), topology.SystemNamespace, topology.PortXDS)}}
+			"discoveryAddress": fmt.Sprintf("%s.%s.svc:%d", r.Topology.IstiodName(), topology.SystemNamespace, topology.PortXDS)}}
 	}
 	return overlay(Istiod{r.Mesh}.Values(cluster), shape)
 }
@@ -129,7 +129,7 @@ func (i Injection) Do(ctx context.Context, c *kube.Client, _ graph.Change) error
 		return err
 	}
 	return diag.Hint(err, fmt.Sprintf("istiod looks once whether the annotation %s names it; make it look again: kubectl --context %s -n %s rollout restart deployment/%s",
-		topology.AnnotationControlPlanes, i.Topology.Context(cluster.Primary), topology.SystemNamespace, i.revisioned(istiodRelease)))
+		topology.AnnotationControlPlanes, i.Topology.Context(cluster.Primary), topology.SystemNamespace, i.Topology.IstiodName()))
 }
 
 // Remove implements Part: there is nothing.

@@ -40,6 +40,7 @@ type Renderer interface {
 var (
 	_ Renderer = MetalLB{}
 	_ Renderer = SystemNamespace{}
+	_ Renderer = Namespaces{}
 	_ Renderer = IstioBase{}
 	_ Renderer = Istiod{}
 	_ Renderer = RemoteIstiod{}
@@ -133,6 +134,15 @@ func (n SystemNamespace) Render(_ context.Context, t Target) ([]*unstructured.Un
 		return nil, err
 	}
 	return written(n.own(cluster))
+}
+
+// Render implements Renderer.
+func (n Namespaces) Render(context.Context, Target) ([]*unstructured.Unstructured, error) {
+	var namespaces []client.Object
+	for _, each := range n.Topology.Spec.Namespaces {
+		namespaces = append(namespaces, kube.Namespace(each.Name, kube.Labels(n.labels(), n.labelsOf(each))))
+	}
+	return written(namespaces...)
 }
 
 // Render implements Renderer.

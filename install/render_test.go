@@ -83,12 +83,13 @@ func TestIstiodValues(t *testing.T) {
 	upstream.Settings.UpstreamEnvoy = true
 	users := twoClusters()
 	users.Topology.Spec.Istio = topology.Istio{
-		Profile: "demo", Revision: "blue", DNSProxying: true,
+		Profile: "demo", Revision: "blue", Tag: "stable", DNSProxying: true, ClusterLocal: []string{"*.cache.svc.cluster.local"},
 		Values:     map[string]any{"env": map[string]any{"PILOT_TRACE_SAMPLING": "1"}, "replicaCount": 2},
 		MeshConfig: map[string]any{"accessLogFile": "", "outboundTrafficPolicy": map[string]any{"mode": "REGISTRY_ONLY"}},
 	}
 	users.Topology.Spec.Images = topology.Images{Mirror: "mirror.example/cache", PullSecret: "pull"}
 	users.Topology.Spec.Clusters[0].Istio.Values = map[string]any{"replicaCount": 3}
+	users.Topology.Spec.Clusters[0].Istio.MeshConfig = map[string]any{"accessLogFile": "/dev/stderr"}
 	existing := twoClusters()
 	existing.Topology.Spec.Clusters[0].Provider = topology.Provider{Kubeconfig: &topology.KubeconfigProvider{}}
 

@@ -30,7 +30,7 @@ const (
 // signed lists the Deployments that hold certificates of the control plane's authority and
 // are ours: istiod first, whose leaf the others check.
 func (a CACerts) signed() []string {
-	return []string{a.revisioned(istiodRelease), topology.IngressGateway, topology.EastWestGateway}
+	return []string{a.Topology.IstiodName(), topology.IngressGateway, topology.EastWestGateway}
 }
 
 // older names those of our Deployments that have a pod from before the given time: the
@@ -78,7 +78,7 @@ func (a CACerts) outdated(ctx context.Context, c *kube.Client, created metav1.Ti
 	if len(late) > 0 {
 		reason = late[0] + " started before cacerts and still has another certificate authority: restart needed"
 	}
-	istiod := a.revisioned(istiodRelease)
+	istiod := a.Topology.IstiodName()
 	if slices.Contains(late, istiod) {
 		return late, reason, nil
 	}
@@ -116,7 +116,7 @@ func (a CACerts) renew(ctx context.Context, c *kube.Client, created metav1.Time,
 		return err
 	}
 	for _, name := range late {
-		if name != a.revisioned(istiodRelease) {
+		if name != a.Topology.IstiodName() {
 			if err := a.waitForRoot(ctx, c, root); err != nil {
 				return err
 			}
@@ -134,7 +134,7 @@ func (a CACerts) renew(ctx context.Context, c *kube.Client, created metav1.Time,
 // waitForRoot blocks until istiod is ready and both its ConfigMap for workloads and its
 // webhook carry the root.
 func (a CACerts) waitForRoot(ctx context.Context, c *kube.Client, root *x509.Certificate) error {
-	istiod := []Workload{{Kind: "Deployment", Name: a.revisioned(istiodRelease)}}
+	istiod := []Workload{{Kind: "Deployment", Name: a.Topology.IstiodName()}}
 	if err := waitReady(ctx, c, topology.SystemNamespace, istiod); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func elections() []string {
 // wait for namespaces to be gone. A cluster that is deleted as a whole needs none of it.
 func Teardown(ctx context.Context, c *kube.Client, m Mesh) error {
 	parts := []Part{
-		EastWestGateway{m}, IngressGateway{m}, ExternalService{m}, Istiod{m}, Leftovers{m}, IstioBase{m},
+		Namespaces{m}, EastWestGateway{m}, IngressGateway{m}, ExternalService{m}, Istiod{m}, Leftovers{m}, IstioBase{m},
 		CACerts{Mesh: m}, SystemNamespace{m}, MetalLB{Mesh: m},
 	}
 	var errs []error
@@ -84,17 +84,13 @@ func (l Leftovers) Remove(ctx context.Context, c *kube.Client) error {
 			gone = append(gone, &roots.Items[i])
 		}
 	}
-	revision := l.Topology.Spec.Istio.Revision
-	if revision == "" {
-		revision = "default"
-	}
 	for _, election := range elections() {
-		for _, name := range []string{election, election + "-" + revision} {
+		for _, name := range []string{election, election + "-" + l.Topology.RevisionName()} {
 			meta := metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: name}
 			gone = append(gone, &corev1.ConfigMap{ObjectMeta: meta}, &coordinationv1.Lease{ObjectMeta: meta})
 		}
 	}
-	injector := metav1.ObjectMeta{Name: l.revisioned(injectorWebhook)}
+	injector := metav1.ObjectMeta{Name: l.Topology.Revisioned(injectorWebhook)}
 	gone = append(gone, &admissionv1.MutatingWebhookConfiguration{ObjectMeta: injector})
 	return c.Remove(ctx, gone...)
 }

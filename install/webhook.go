@@ -19,11 +19,24 @@ import (
 // (templates/mutatingwebhook.yaml).
 const injectorWebhook = "istio-sidecar-injector"
 
+// tagWebhook begins the name of the one that it makes for a revision tag
+// (templates/revision-tags-mwc.yaml).
+const tagWebhook = "istio-revision-tag-"
+
 // webhook says whether the API server can call the injection webhook: istiod has put a
 // caBundle into it and, when root is given, the bundle has that root. Pods that are made
 // before fail, or run without a proxy ("image: auto" can not be pulled).
 func (m Mesh) webhook(ctx context.Context, c *kube.Client, root *x509.Certificate) (ready bool, state string, err error) {
-	name := m.revisioned(injectorWebhook)
+	if ready, state, err = callable(ctx, c, m.Topology.Revisioned(injectorWebhook), root); !ready || err != nil {
+		return ready, state, err
+	}
+	if tag := m.Topology.Spec.Istio.Tag; tag != "" {
+		return callable(ctx, c, tagWebhook+tag, root)
+	}
+	return true, state, nil
+}
+
+func callable(ctx context.Context, c *kube.Client, name string, root *x509.Certificate) (ready bool, state string, err error) {
 	var found admissionv1.MutatingWebhookConfiguration
 	err = c.Get(ctx, client.ObjectKey{Name: name}, &found)
 	if kube.Absent(err) {

@@ -44,7 +44,7 @@ func (c *collector) istio(t *Topology) {
 	default:
 		c.add("spec.istio.profile", fmt.Sprintf("there is no profile %q", shorten(i.Profile)), suggestValue(i.Profile, Profiles()))
 	}
-	c.revision(i)
+	c.revision(t)
 	for n, host := range i.ClusterLocal {
 		c.clusterLocal(fmt.Sprintf("spec.istio.clusterLocal[%d]", n), host, t.Spec.Verify.Probe.Namespace)
 	}
@@ -75,12 +75,19 @@ func (c *collector) istioVersion(i *Istio) {
 	}
 }
 
-func (c *collector) revision(i *Istio) {
+func (c *collector) revision(t *Topology) {
+	i := &t.Spec.Istio
 	const path, tag = "spec.istio.revision", "spec.istio.tag"
 	if i.Revision == "default" {
 		c.add(path, "default is what istiod calls itself without a revision", `write "" or another name, such as v`+strings.ReplaceAll(IstioVersion, ".", "-"))
 	} else if i.Revision != "" && c.label(path, i.Revision, "") && len(i.Revision) > maxRevision {
 		c.add(path, fmt.Sprintf("%q has %d characters, more than %d", shorten(i.Revision), len(i.Revision), maxRevision), "write a shorter name: istiod's Helm release is called istiod-<revision>")
+	}
+	for n := range t.Spec.Clusters {
+		if i.Revision != "" && (!t.Spec.Clusters[n].IsPrimary() || t.Spec.Clusters[n].IsExternal()) {
+			c.add(path, fmt.Sprintf("revisions in meshes with remote clusters (%s) or external control planes are planned, but not built yet", t.Spec.Clusters[n].Name), `write "" or remove it`)
+			break
+		}
 	}
 	switch {
 	case i.Tag == "":

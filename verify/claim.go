@@ -19,7 +19,6 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
-	"github.com/meshfed/meshfed/topology"
 )
 
 const (
@@ -74,10 +73,8 @@ func (m *member) claim(ctx context.Context) error {
 
 // injection is the label by which istiod injects sidecars into a namespace.
 func (m *member) injection() map[string]string {
-	if rev := m.mesh.Topology.Spec.Istio.Revision; rev != "" {
-		return map[string]string{"istio.io/rev": rev}
-	}
-	return map[string]string{topology.LabelInjection: "enabled"}
+	key, value := m.mesh.Topology.Injection()
+	return map[string]string{key: value}
 }
 
 func whoami() string {

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/istiod"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
@@ -197,7 +198,7 @@ func (m *member) control(ctx context.Context) Control {
 		return c
 	}
 	for i := range pods {
-		if pods[i].DeletionTimestamp == nil && pods[i].Status.Phase == corev1.PodRunning {
+		if istiod.Of(&pods[i], m.mesh.Topology.RevisionName()) && pods[i].DeletionTimestamp == nil && pods[i].Status.Phase == corev1.PodRunning {
 			c.Replicas = append(c.Replicas, m.istiod(ctx, &pods[i]))
 		}
 	}

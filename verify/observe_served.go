@@ -174,9 +174,4 @@ func untold(ctx context.Context, c *kube.Client) (string, error) {
 }
 
 // revisioned is a name of Istio's chart with the control plane's revision.
-func (m *member) revisioned(name string) string {
-	if revision := m.mesh.Topology.Spec.Istio.Revision; revision != "" {
-		return name + "-" + revision
-	}
-	return name
-}
+func (m *member) revisioned(name string) string { return m.mesh.Topology.Revisioned(name) }

@@ -219,19 +219,35 @@ func TestObjectsOfTheProbe(t *testing.T) {
 	golden(t, "objects.golden.yaml", []byte(strings.Join(all, "---\n")))
 }
 
+// The namespace of the probes alone says who injects them, as users' namespaces do.
+func TestProbesAreInjectedByRevisionOrTag(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ revision, tag, key, value string }{
+		"default":  {"", "", "istio-injection", "enabled"},
+		"revision": {"canary", "", "istio.io/rev", "canary"},
+		"tag":      {"canary", "stable", "istio.io/rev", "stable"},
+	} {
+		m, _ := twoClusters(t)
+		m.Topology.Spec.Istio.Revision, m.Topology.Spec.Istio.Tag = tc.revision, tc.tag
+		got := member1(t, m, SuiteTrust).injection()
+		if len(got) != 1 || got[tc.key] != tc.value {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestProbePodsTakeTheTopologysSettings(t *testing.T) {
 	t.Parallel()
 	m, _ := twoClusters(t)
 	p := &m.Topology.Spec.Verify.Probe
 	p.Image, p.Tolerations = "registry.example/probe:2", []map[string]any{{"key": "dedicated", "operator": "Exists"}}
 	p.Resources = map[string]any{"limits": map[string]any{"memory": "64Mi"}}
-	m.Topology.Spec.Istio.Revision = "canary"
 	pod, err := member1(t, m, SuiteTrust).objects().pod("west", roleEcho)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := pod.Spec.Containers[0]
-	if c.Image != p.Image || c.Resources.Limits.Memory().String() != "64Mi" || len(pod.Spec.Tolerations) != 1 || pod.Labels["istio.io/rev"] != "canary" {
+	if c.Image != p.Image || c.Resources.Limits.Memory().String() != "64Mi" || len(pod.Spec.Tolerations) != 1 {
 		t.Errorf("pod %+v", pod)
 	}
 	p.Resources = map[string]any{"limits": "much"}

@@ -72,9 +72,6 @@ func (o objects) pod(cluster string, r role) (*corev1.Pod, error) {
 		"app.kubernetes.io/name": "meshfed-probe", labelRole: string(r),
 		"sidecar.istio.io/inject": fmt.Sprint(r != roleOutsider),
 	})
-	if rev := o.topology.Spec.Istio.Revision; rev != "" && r != roleOutsider {
-		labels["istio.io/rev"] = rev
-	}
 	for _, s := range o.services {
 		if slices.Contains(s.Backends[cluster], r) {
 			labels[prefixService+s.Name] = "true"

@@ -33,7 +33,7 @@ func Local(t *topology.Topology) (map[string]string, error) {
 	found := map[string]string{}
 	var errs []error
 	for _, name := range IstioNames() {
-		path, err := local(dir, Ref{Name: name, Version: release(t)})
+		path, err := local(dir, Ref{Name: name, Version: t.IstioRelease()})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("chart %s: %w", name, err))
 		}
@@ -41,8 +41,8 @@ func Local(t *topology.Topology) (map[string]string, error) {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, diag.Hint(fmt.Errorf("looking for Istio's charts in %s: %w", dir, err),
-			"spec.istio.charts.directory holds the charts base, istiod and gateway of Istio "+release(t)+
-				", unpacked or as "+Base+"-"+release(t)+".tgz; spec.istio.version names another release")
+			"spec.istio.charts.directory holds the charts base, istiod and gateway of Istio "+t.IstioRelease()+
+				", unpacked or as "+Base+"-"+t.IstioRelease()+".tgz; spec.istio.version names another release")
 	}
 	return found, nil
 }

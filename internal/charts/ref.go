@@ -64,19 +64,11 @@ func Istio(t *topology.Topology) []Ref {
 	var refs []Ref
 	host, _, plain := t.MirrorHost()
 	for _, name := range IstioNames() {
-		ref := Ref{Repository: repository, Name: name, Version: release(t)}
+		ref := Ref{Repository: repository, Name: name, Version: t.IstioRelease()}
 		ref.Plain = plain && ref.host() == host
 		refs = append(refs, ref)
 	}
 	return refs
-}
-
-// release is the Istio release of a topology.
-func release(t *topology.Topology) string {
-	if t.Spec.Istio.Version != "" {
-		return t.Spec.Istio.Version
-	}
-	return topology.IstioVersion
 }
 
 // DefaultDir is where charts are kept that were fetched: $XDG_CACHE_HOME/meshfed/charts.

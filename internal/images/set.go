@@ -42,10 +42,7 @@ func (s Set) Workloads() []string {
 // A digest is part of a name only without a mirror: a mirror may hold what a bundle has
 // pushed, whose content is the same and whose manifest is not.
 func Published(t *topology.Topology, kubernetes string) Set {
-	istio := t.Spec.Istio.Version
-	if istio == "" {
-		istio = topology.IstioVersion
-	}
+	istio := t.IstioTag()
 	set := Set{
 		Node:              node(kubernetes),
 		Pilot:             dockerHub + "/istio/pilot:" + istio,

@@ -97,14 +97,19 @@ func pod(name string, phase corev1.PodPhase, ready corev1.ConditionStatus) *core
 func TestReplicasAndClusterz(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	c := kubetest.New(t, "west", pod("istiod-b", corev1.PodPending, "False"), pod("istiod-a", corev1.PodRunning, "True"), pod("istiod-evicted", corev1.PodFailed, "False"))
-	replicas, err := istiod.Replicas(ctx, c.Client)
+	blue := pod("istiod-blue-a", corev1.PodRunning, "True")
+	blue.Labels["istio.io/rev"] = "blue"
+	c := kubetest.New(t, "west", blue, pod("istiod-b", corev1.PodPending, "False"), pod("istiod-a", corev1.PodRunning, "True"), pod("istiod-evicted", corev1.PodFailed, "False"))
+	replicas, err := istiod.Replicas(ctx, c.Client, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []istiod.Replica{{Pod: "istiod-a", Ready: true}, {Pod: "istiod-b", Reason: "Pending"}}
 	if diff := cmp.Diff(want, replicas); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if replicas, err = istiod.Replicas(ctx, c.Client, "blue"); err != nil || len(replicas) != 1 || replicas[0].Pod != "istiod-blue-a" {
+		t.Errorf("of revision blue: %v, %v", replicas, err)
 	}
 	c.Forwards(t, map[string]http.Handler{"istio-system/istiod-a:15014": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/debug/clusterz" {

@@ -4,6 +4,7 @@
 package istiod
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -28,9 +29,10 @@ type Replica struct {
 	Reason string
 }
 
-// Replicas lists the pods of every revision of istiod that run or shall run, by name; those
-// that are being deleted or have ended are left out. No istiod is an empty list.
-func Replicas(ctx context.Context, c *kube.Client) ([]Replica, error) {
+// Replicas lists the pods of a revision of istiod that run or shall run, by name; those that are
+// being deleted or have ended are left out. The revision is that of the label istio.io/rev, empty
+// for default. No istiod is an empty list.
+func Replicas(ctx context.Context, c *kube.Client, revision string) ([]Replica, error) {
 	pods, err := c.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
 	if err != nil {
 		return nil, err
@@ -38,7 +40,7 @@ func Replicas(ctx context.Context, c *kube.Client) ([]Replica, error) {
 	var replicas []Replica
 	for i := range pods {
 		pod := &pods[i]
-		if pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+		if !Of(pod, revision) || pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
 			continue
 		}
 		r := Replica{Pod: pod.Name, Ready: kube.PodReady(pod)}
@@ -49,6 +51,11 @@ func Replicas(ctx context.Context, c *kube.Client) ([]Replica, error) {
 	}
 	slices.SortFunc(replicas, func(a, b Replica) int { return strings.Compare(a.Pod, b.Pod) })
 	return replicas, nil
+}
+
+// Of says whether a pod of istiod is of a revision. Istio's chart calls that without a name default.
+func Of(pod *corev1.Pod, revision string) bool {
+	return cmp.Or(pod.Labels[topology.LabelRevision], "default") == cmp.Or(revision, "default")
 }
 
 // Get asks one replica for a debug page, for example "/debug/syncz".

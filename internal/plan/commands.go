@@ -98,6 +98,8 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 		return h.metalLB(h.t.Cluster(from))
 	case "namespace":
 		return h.systemNamespace(from)
+	case "namespaces":
+		return h.namespaces(from)
 	case "prune":
 		return "Remote secrets of clusters that the file no longer has would be deleted here: kubectl delete secret " + topology.RemoteSecretName("NAME"), ""
 	case "cacerts":
@@ -138,7 +140,7 @@ func Script(m *Mesh, commands []Command) string {
 		"waits until each thing works and says what keeps it, and can be run again at any time; this script does everything once, in order, from nothing, on a host that needs no adjustment. "+
 		"up also labels all that it makes, so that down finds it. No secret is in here: keys are made when it runs, in a folder of its own.")
 	b.WriteString("#\n")
-	comment(&b, "It takes docker or podman, kind, kubectl, helm, openssl, and istioctl "+istioVersion(m.Topology)+".")
+	comment(&b, "It takes docker or podman, kind, kubectl, helm, openssl, and istioctl "+m.Topology.IstioRelease()+".")
 	fmt.Fprintf(&b, `set -euo pipefail
 ENGINE=${ENGINE:-docker} # or podman
 OWNER=$(openssl rand -hex 8) # tells this mesh from another one of the same name
@@ -238,13 +240,6 @@ func lines(commands ...string) string { return strings.Join(commands, "") }
 
 func (h *byHand) kubectl(cluster string, words ...string) string {
 	return command(append([]string{"kubectl", "--context", h.t.Context(cluster)}, words...)...)
-}
-
-func istioVersion(t *topology.Topology) string {
-	if v := t.Spec.Istio.Version; v != "" {
-		return v
-	}
-	return topology.IstioVersion
 }
 
 // firstSubnet is the container network that up takes where nothing on the host is in the way.

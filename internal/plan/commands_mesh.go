@@ -56,9 +56,7 @@ func (h *byHand) chart(step string, c *topology.Cluster) (note, shell string) {
 		note = "Istio's custom resource definitions, and what all revisions share."
 	case "istiod":
 		values = install.Istiod{Mesh: in}.Values(c)
-		if revision := h.t.Spec.Istio.Revision; revision != "" {
-			release += "-" + revision
-		}
+		release = h.t.IstiodName()
 		note = "All clusters have one mesh ID and one trust domain, and each its own cluster name and network: these three decide what istiod makes of another cluster's endpoints."
 	case "ingress":
 		release, chart = topology.IngressGateway, "gateway"
@@ -82,7 +80,7 @@ func (h *byHand) istioChart(name string) []string {
 			return chartWords(ref)
 		}
 	}
-	return chartWords(charts.Ref{Repository: istioCharts, Name: name, Version: istioVersion(h.t)})
+	return chartWords(charts.Ref{Repository: istioCharts, Name: name, Version: h.t.IstioRelease()})
 }
 
 // chartWords names a chart of a repository for helm.
@@ -104,6 +102,18 @@ func (h *byHand) helm(cluster, namespace, release string, chart []string, values
 	return command(append(words, setFlags(values)...)...)
 }
 
+// namespaces are the commands that make and label the file's own namespaces.
+func (h *byHand) namespaces(cluster string) (note, shell string) {
+	key, value := h.t.Injection()
+	for _, n := range h.t.Spec.Namespaces {
+		shell += h.namespace(cluster, n.Name)
+		if n.Inject {
+			shell += h.kubectl(cluster, "label", "namespace", n.Name, key+"="+value)
+		}
+	}
+	return "The label asks for sidecars in all pods that are made from now on.", shell
+}
+
 func (h *byHand) mtls(name string) (note, shell string) {
 	if h.t.Spec.Mesh.MTLS != topology.MTLSStrict {
 		return "Permissive is what Istio does without a policy; a policy that up has made earlier would be deleted here.", ""
@@ -114,7 +124,11 @@ func (h *byHand) mtls(name string) (note, shell string) {
 }
 
 func (h *byHand) expose(name string) (note, shell string) {
-	return "Lets the other networks reach every service of this cluster, by the name in the TLS handshake. TLS does not end here: caller and callee check each other.", h.applyObjects(name, federation.Exposure{}.Gateway())
+	what := "every service"
+	if len(h.t.ExposedHosts(name)) > 0 {
+		what = "the services named"
+	}
+	return "Lets the other networks reach " + what + " of this cluster, by the name in the TLS handshake. TLS does not end here: caller and callee check each other.", h.applyObjects(name, h.m.exposure(name).Gateway())
 }
 
 func (h *byHand) remoteSecret(from, to string) (note, shell string) {

@@ -52,7 +52,7 @@ func compare(t *testing.T, golden, got string) {
 // state: the meshes have none.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	for _, example := range []string{"two-clusters", "docker-registry", "flat-network"} {
+	for _, example := range []string{"two-clusters", "istio-settings", "docker-registry", "flat-network"} {
 		t.Run(example, func(t *testing.T) {
 			t.Parallel()
 			m := newMesh(t, "../../examples/"+example+"/topology.yaml")

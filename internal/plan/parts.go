@@ -161,7 +161,9 @@ func (m *Mesh) peerServer(ctx context.Context, name string) (string, error) {
 
 // synced waits until every istiod of the first cluster has read the second.
 func (m *Mesh) synced(_ context.Context, pair topology.Pair, _ *kube.Client) (part, error) {
-	return between{func(c *kube.Client) work { return federation.Synced{In: c, Peers: []string{pair.To}} }}, nil
+	return between{func(c *kube.Client) work {
+		return federation.Synced{In: c, Revision: m.Topology.RevisionName(), Peers: []string{pair.To}}
+	}}, nil
 }
 
 // between gives a part of two clusters the first one's client.

@@ -18,7 +18,13 @@ type pullSecrets []install.PullSecret
 
 func (m *Mesh) pullSecrets(in install.Mesh) pullSecrets {
 	var parts pullSecrets
-	for _, namespace := range []string{topology.SystemNamespace, topology.MetalLBNamespace} {
+	namespaces := []string{topology.SystemNamespace, topology.MetalLBNamespace}
+	for _, n := range m.Topology.Spec.Namespaces {
+		if n.Inject { // their sidecars are pulled too
+			namespaces = append(namespaces, n.Name)
+		}
+	}
+	for _, namespace := range namespaces {
 		parts = append(parts, install.PullSecret{Mesh: in, Namespace: namespace, Data: m.login})
 	}
 	return parts

@@ -13,7 +13,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -117,6 +116,8 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		part = install.MetalLB{Mesh: r.in, Chart: chart, Addresses: addresses}
 	case "namespace":
 		part = install.SystemNamespace{Mesh: r.in}
+	case "namespaces":
+		part = install.Namespaces{Mesh: r.in}
 	case "istio-base":
 		part = once{install.IstioBase{Mesh: r.in}, r.bases}
 	case "istiod":
@@ -146,7 +147,7 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 	case "mtls":
 		part, stage = install.MeshMTLS{Mesh: r.in}, stageMesh
 	case "expose":
-		gateway, err := kube.Manifest(federation.Exposure{Labels: r.m.Labels()}.Gateway())
+		gateway, err := kube.Manifest(r.m.exposure(where).Gateway())
 		if err == nil {
 			r.add(where, stageMesh, kind, []*unstructured.Unstructured{gateway})
 		}

@@ -26,7 +26,7 @@ func (r Rendering) readme(m *Mesh) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Manifests of topology %s\n\n", m.Topology.Metadata.Name)
 	fmt.Fprintf(&b, "Written by `meshfed render`; edits are lost when it runs again. `%s` lists the files that are its own.\n", render.Index)
-	b.WriteString("Istio " + istioVersion(m.Topology) + ". A folder for each cluster, and in it one for each stage: a stage is applied when the one before it is ready.\n\n")
+	b.WriteString("Istio " + m.Topology.IstioRelease() + ". A folder for each cluster, and in it one for each stage: a stage is applied when the one before it is ready.\n\n")
 	b.WriteString("| file | objects |\n|---|---|\n")
 	for _, manifest := range r.Manifests {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", manifest.Path(), manifest.holds())

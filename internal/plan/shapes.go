@@ -89,12 +89,7 @@ func (m *Mesh) istiodAddress(ctx context.Context, name string, c *kube.Client) (
 }
 
 // istiodService is the name of istiod's Service, and of its account.
-func (m *Mesh) istiodService() string {
-	if revision := m.Topology.Spec.Istio.Revision; revision != "" {
-		return "istiod-" + revision
-	}
-	return "istiod"
-}
+func (m *Mesh) istiodService() string { return m.Topology.IstiodName() }
 
 func (m *Mesh) istiodExposure() federation.IstiodExposure {
 	return federation.IstiodExposure{Service: m.istiodService(), Labels: m.Labels()}

@@ -153,7 +153,7 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 		return s, err
 	}
 	var istiod appsv1.Deployment
-	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: "istiod"}, &istiod); err == nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: m.Topology.IstiodName()}, &istiod); err == nil {
 		s.Istio = istiod.Labels["app.kubernetes.io/version"]
 	}
 	if address, _, err := install.Address(ctx, c, topology.EastWestGateway); err == nil && address != "" && m.Topology.CrossesNetworks(name) {
@@ -210,7 +210,7 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 		}
 	}
 	if m.Topology.ExposesServices(declared.Name) {
-		if change, err := (federation.Exposure{Labels: m.Labels()}).Look(ctx, c); err != nil || change.Needed() {
+		if change, err := m.exposure(declared.Name).Look(ctx, c); err != nil || change.Needed() {
 			return change.Reason, err
 		}
 	}

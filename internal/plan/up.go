@@ -47,6 +47,9 @@ func Up(m *Mesh) []graph.Step {
 			pullSecret = at("pull-secret")
 			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
 		}
+		if c.IsMember() && len(t.Spec.Namespaces) > 0 {
+			on("namespaces", "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, at("owner"))
+		}
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
 		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
@@ -72,7 +75,7 @@ func Up(m *Mesh) []graph.Step {
 			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, injects, at("loadbalancer"))
 		}
 		if t.ExposesServices(name) {
-			on("expose", "services exposed to other networks", seconds(60), 0, federation.Exposure{Labels: m.Labels()}, injects, at("istio-base"))
+			on("expose", "services exposed to other networks", seconds(60), 0, m.exposure(name), injects, at("istio-base"))
 		}
 		if t.ServesThroughGateway(name) {
 			on("expose-istiod", "istiod exposed to the clusters that it serves", seconds(60), 0, m.istiodExposure(), injects, at("istio-base"))
@@ -104,6 +107,11 @@ func (m *Mesh) discovery() []topology.Pair {
 		}
 	}
 	return pairs
+}
+
+// exposure lets other networks reach a cluster's services through its east-west gateway.
+func (m *Mesh) exposure(name string) federation.Exposure {
+	return federation.Exposure{Hosts: m.Topology.ExposedHosts(name), Labels: m.Labels()}
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -43,6 +43,9 @@ func (a *app) plan() *cobra.Command {
 			if err := a.chooseImages(m, ""); err != nil {
 				return err
 			}
+			if err := a.settleVersion(cmd.Context(), m); err != nil {
+				return err
+			}
 			if err := m.ResolveCharts(cmd.Context()); err != nil {
 				return err
 			}

@@ -199,6 +199,18 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	return nil
 }
 
+// settleVersion decides which Istio is installed and says what is doubtful about it.
+func (a *app) settleVersion(ctx context.Context, m *plan.Mesh) error {
+	warnings, err := m.SettleVersion(ctx)
+	if err != nil || a.quiet {
+		return err
+	}
+	for _, warning := range warnings {
+		fmt.Fprintln(a.Err, "warning:", warning)
+	}
+	return nil
+}
+
 // chooseImages decides where images come from: the bundle that is named, or was named last
 // time; a mirror that the topology names; else the bundle that `bundle build` or `bundle pull`
 // has left; else the registries in which images are published. Nothing is asked of any registry

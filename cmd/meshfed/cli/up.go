@@ -38,6 +38,9 @@ func (a *app) up() *cobra.Command {
 			if err := a.chooseImages(m, bundleDir); err != nil {
 				return err
 			}
+			if err := a.settleVersion(ctx, m); err != nil {
+				return err
+			}
 			if err := m.Preflight(ctx); err != nil {
 				return err
 			}
