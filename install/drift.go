@@ -15,12 +15,8 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 )
 
-const (
-	// readsAtOnce bounds how many objects of a release are read side by side.
-	readsAtOnce = 8
-	// differencesShown bounds how many fields a change names; the rest is counted.
-	differencesShown = 10
-)
+// readsAtOnce bounds how many objects of a release are read side by side.
+const readsAtOnce = 8
 
 // drift compares the fields that a release's manifest sets with the live objects. What
 // moves by itself does not count: see moves.
@@ -52,9 +48,6 @@ func drift(ctx context.Context, c *kube.Client, manifest, namespace string) (gra
 	reason := fmt.Sprintf("%d fields differ from what was installed", len(fields))
 	if len(fields) == 1 {
 		reason = fields[0].Path + " differs from what was installed"
-	}
-	if len(fields) > differencesShown {
-		fields = fields[:differencesShown]
 	}
 	return graph.Change{Action: graph.Update, Reason: reason, Fields: fields}, nil
 }

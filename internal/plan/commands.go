@@ -43,18 +43,25 @@ func Commands(m *Mesh, steps []graph.Step) []Command {
 	return commands
 }
 
-// inOrder puts each step behind what it needs and changes the order of the list no further.
+// inOrder puts each step behind what it needs and changes the order of the list no further. A list
+// that nobody can run, which has a circle, is told as it stands from there on.
 func inOrder(steps []graph.Step) []graph.Step {
-	var ordered []graph.Step
-	listed, waiting := map[string]bool{}, slices.Clone(steps)
+	ordered, waiting := make([]graph.Step, 0, len(steps)), steps
+	listed := make(map[string]bool, len(steps))
 	for len(waiting) > 0 {
-		i := slices.IndexFunc(waiting, func(s graph.Step) bool {
-			return !slices.ContainsFunc(s.Needs, func(id string) bool { return !listed[id] })
-		})
-		i = max(i, 0) // a list that nobody can run is told as it stands
-		listed[waiting[i].ID] = true
-		ordered = append(ordered, waiting[i])
-		waiting = slices.Delete(waiting, i, i+1)
+		var later []graph.Step
+		for _, s := range waiting {
+			if slices.ContainsFunc(s.Needs, func(id string) bool { return !listed[id] }) {
+				later = append(later, s)
+				continue
+			}
+			listed[s.ID] = true
+			ordered = append(ordered, s)
+		}
+		if len(later) == len(waiting) {
+			return append(ordered, later...)
+		}
+		waiting = later
 	}
 	return ordered
 }
@@ -99,7 +106,8 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "namespace":
 		return h.systemNamespace(from)
 	case "prune":
-		return "Remote secrets of clusters that the file no longer has would be deleted here: kubectl delete secret " + topology.RemoteSecretName("NAME"), ""
+		return "Remote secrets of clusters that the file no longer has would be deleted here, and gateways that it no longer asks for: kubectl delete secret " + topology.RemoteSecretName("NAME") +
+			", helm uninstall " + topology.EastWestGateway, ""
 	case "cacerts":
 		return h.caCerts(from)
 	case "istio-base", "istiod", "ingress", "eastwest":

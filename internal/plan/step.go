@@ -6,7 +6,6 @@ package plan
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -96,4 +95,11 @@ func (l lazy) Do(ctx context.Context, c *kube.Client, change graph.Change) error
 	return p.Do(ctx, c, change)
 }
 
-func (m *Mesh) selected(cluster string) bool { return slices.Contains(m.Selected(), cluster) }
+// selected is Selected as a set.
+func (m *Mesh) selected() map[string]bool {
+	set := map[string]bool{}
+	for _, name := range m.Selected() {
+		set[name] = true
+	}
+	return set
+}

@@ -49,7 +49,7 @@ func Up(m *Mesh) []graph.Step {
 		}
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
-		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
+		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
 		if c.IsMember() {
 			on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
 		}
@@ -90,15 +90,16 @@ func Up(m *Mesh) []graph.Step {
 			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
 				secret, "istiod@"+pair.From))
 	}
-	return steps
+	return append(steps, m.droppedSteps()...)
 }
 
 // discovery lists the selected pairs of which the first one's istiod watches the second.
 func (m *Mesh) discovery() []topology.Pair {
 	var pairs []topology.Pair
+	selected := m.selected()
 	for _, from := range m.Selected() {
 		for _, to := range m.Topology.Peers(from) {
-			if m.selected(to) {
+			if selected[to] {
 				pairs = append(pairs, topology.Pair{From: from, To: to})
 			}
 		}
