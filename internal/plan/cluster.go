@@ -94,11 +94,8 @@ func (m *Mesh) lookReplace(name string, status cluster.Status) graph.Change {
 	return graph.Change{}
 }
 
-// removeForAnew deletes a whole cluster that is to be made anew, if the user said so.
-func (m *Mesh) removeForAnew(ctx context.Context, name string, change graph.Change) error {
-	if !m.mayReplace(name) {
-		return m.refuseReplace(name, change.Fields)
-	}
+// removeForAnew deletes a whole cluster that is to be made anew.
+func (m *Mesh) removeForAnew(ctx context.Context, name string) error {
 	graph.State(ctx, "deleting what is to be made anew")
 	m.forget(name)
 	if err := m.Provider.Delete(ctx, m.Topology.KindName(name)); err != nil {
@@ -132,6 +129,9 @@ func (m *Mesh) makeCluster(ctx context.Context, name string, change graph.Change
 		return err
 	}
 	anew := change.Action == graph.Replace && found.State != cluster.HalfMade && found.State != cluster.Absent
+	if anew && !m.mayReplace(name) {
+		return m.refuseReplace(name, change.Fields)
+	}
 	// A cluster that is only started again keeps the image that it was made from.
 	if spec.Image == "" && (anew || found.State == cluster.Absent || found.State == cluster.HalfMade) {
 		return diag.Hint(errNothingToMakeFrom, "`meshfed bundle build` makes a bundle from source, `meshfed bundle pull` fetches one")
@@ -143,7 +143,7 @@ func (m *Mesh) makeCluster(ctx context.Context, name string, change graph.Change
 		return err
 	}
 	if anew {
-		if err := m.removeForAnew(ctx, name, change); err != nil {
+		if err := m.removeForAnew(ctx, name); err != nil {
 			return err
 		}
 	}

@@ -97,6 +97,9 @@ func (m *Mesh) addresses(ctx context.Context) (cluster.Network, map[string]topol
 // not the cluster itself: there, nobody keeps our addresses free for us.
 func (m *Mesh) rangeIsFree(ctx context.Context, c *kube.Client) error {
 	name := c.Cluster
+	m.mu.Lock()
+	m.network = nil // what is about to be used is looked at as it is now
+	m.mu.Unlock()
 	network, ranges, err := m.addresses(ctx)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (r Request) String() string {
 func (r Request) Reads() bool {
 	last := r.Path[strings.LastIndex(r.Path, "/")+1:]
 	switch {
-	case last == "portforward" && strings.Contains(r.Path, "/pods/"):
+	case last == "portforward" && strings.HasPrefix(r.Path, "/api/v1/namespaces/") && strings.Contains(r.Path, "/pods/"):
 		return r.Method == http.MethodPost || r.Method == http.MethodGet
 	case last == "exec" || last == "attach" || strings.HasSuffix(r.Path, "/proxy") || strings.Contains(r.Path, "/proxy/"):
 		return false
