@@ -7,7 +7,6 @@ import (
 	"container/heap"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/graph"

@@ -6,6 +6,7 @@ package plan
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -95,11 +96,7 @@ func (l lazy) Do(ctx context.Context, c *kube.Client, change graph.Change) error
 	return p.Do(ctx, c, change)
 }
 
-// selected is Selected as a set.
-func (m *Mesh) selected() map[string]bool {
-	set := map[string]bool{}
-	for _, name := range m.Selected() {
-		set[name] = true
-	}
-	return set
+// selected says whether a cluster of the file is among Selected.
+func (m *Mesh) selected(cluster string) bool {
+	return len(m.Clusters) == 0 || slices.Contains(m.Clusters, cluster)
 }

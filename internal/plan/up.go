@@ -96,10 +96,9 @@ func Up(m *Mesh) []graph.Step {
 // discovery lists the selected pairs of which the first one's istiod watches the second.
 func (m *Mesh) discovery() []topology.Pair {
 	var pairs []topology.Pair
-	selected := m.selected()
 	for _, from := range m.Selected() {
 		for _, to := range m.Topology.Peers(from) {
-			if selected[to] {
+			if m.selected(to) {
 				pairs = append(pairs, topology.Pair{From: from, To: to})
 			}
 		}
