@@ -9,6 +9,7 @@ import (
 	networkingapi "istio.io/api/networking/v1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -57,6 +58,24 @@ func (e Exposure) Look(ctx context.Context, c *kube.Client) (graph.Change, error
 // Do applies the Gateway. It is idempotent.
 func (e Exposure) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
 	return c.ApplyValidated(ctx, e.Gateway())
+}
+
+// LookRemove says delete when the Gateway is there and ours.
+func (e Exposure) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	var found networkingv1.Gateway
+	err := c.Get(ctx, client.ObjectKeyFromObject(e.Gateway()), &found)
+	if kube.Absent(err) {
+		return graph.Change{Action: graph.None}, nil
+	}
+	if err != nil {
+		return graph.Change{Action: graph.Unknown}, c.Explain(err, "reading Gateway "+topology.CrossNetworkGateway)
+	}
+	for key, value := range e.Labels {
+		if found.Labels[key] != value {
+			return graph.Change{Action: graph.None, Reason: "it is not ours"}, nil
+		}
+	}
+	return graph.Change{Action: graph.Delete, Reason: "Gateway " + topology.CrossNetworkGateway + " is there and the file does not ask for it"}, nil
 }
 
 // Remove deletes the Gateway; absent is success.

@@ -38,10 +38,12 @@ func (p Prune) Look(ctx context.Context) (graph.Change, error) {
 		return graph.Change{Action: graph.None}, nil
 	}
 	names := make([]string, len(stale))
+	fields := make([]graph.FieldChange, len(stale))
 	for i, s := range stale {
 		names[i] = s.GetName()
+		fields[i] = graph.FieldChange{Path: "Secret/" + s.GetName(), Old: "present"}
 	}
-	return graph.Change{Action: graph.Delete, Reason: "stale: " + strings.Join(names, ", ")}, nil
+	return graph.Change{Action: graph.Delete, Reason: "stale: " + strings.Join(names, ", "), Fields: fields}, nil
 }
 
 // Do deletes what is stale; absent is success.

@@ -45,6 +45,7 @@ var kinds = map[string]map[string]string{
 	"apps/v1":                         {"deployments": "Deployment", "daemonsets": "DaemonSet"},
 	"admissionregistration.k8s.io/v1": {"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "validatingwebhookconfigurations": "ValidatingWebhookConfiguration"},
 	"apiextensions.k8s.io/v1":         {"customresourcedefinitions": "CustomResourceDefinition"},
+	"autoscaling/v2":                  {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
 	"coordination.k8s.io/v1":          {"leases": "Lease"},
 	"metallb.io/v1beta1":              {"ipaddresspools": "IPAddressPool", "l2advertisements": "L2Advertisement"},
 	"networking.istio.io/v1":          {"gateways": "Gateway"},

@@ -9,18 +9,16 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 )
 
-const (
-	// readsAtOnce bounds how many objects of a release are read side by side.
-	readsAtOnce = 8
-	// differencesShown bounds how many fields a change names; the rest is counted.
-	differencesShown = 10
-)
+// readsAtOnce bounds how many objects of a release are read side by side.
+const readsAtOnce = 8
 
 // drift compares the fields that a release's manifest sets with the live objects. What
 // moves by itself does not count: see moves.
@@ -53,9 +51,6 @@ func drift(ctx context.Context, c *kube.Client, manifest, namespace string) (gra
 	if len(fields) == 1 {
 		reason = fields[0].Path + " differs from what was installed"
 	}
-	if len(fields) > differencesShown {
-		fields = fields[:differencesShown]
-	}
 	return graph.Change{Action: graph.Update, Reason: reason, Fields: fields}, nil
 }
 
@@ -79,6 +74,15 @@ func driftOf(ctx context.Context, c *kube.Client, u *unstructured.Unstructured, 
 		if moves(u.GetKind(), field) {
 			continue
 		}
+		if field.Path == "spec.replicas" {
+			scaled, err := autoscaled(ctx, c, u)
+			if err != nil {
+				return nil, err
+			}
+			if scaled {
+				continue
+			}
+		}
 		field.Path = name + " " + field.Path
 		fields = append(fields, field)
 	}
@@ -88,7 +92,7 @@ func driftOf(ctx context.Context, c *kube.Client, u *unstructured.Unstructured, 
 // moves is the closed list of differences that are nobody's change: zero values, which the
 // API server does not store; the failure policy of validating webhooks, which istiod turns
 // from Ignore to Fail when it is ready; and the certificates that it puts into webhooks.
-// Replicas under an autoscaler need no rule: the charts do not set them.
+// Replicas under an autoscaler are not among them: see autoscaled.
 func moves(kind string, field graph.FieldChange) bool {
 	if field.Old == "" && (field.New == "false" || field.New == "0") {
 		return true
@@ -97,4 +101,21 @@ func moves(kind string, field graph.FieldChange) bool {
 		return true
 	}
 	return kind == "ValidatingWebhookConfiguration" && strings.HasSuffix(field.Path, "failurePolicy") && field.New == "Ignore"
+}
+
+// autoscaled says whether an autoscaler decides how many replicas a workload has: one of the
+// chart's, or one that somebody has put beside it. It lists the autoscalers of the namespace, and
+// is asked only when the number differs.
+func autoscaled(ctx context.Context, c *kube.Client, u *unstructured.Unstructured) (bool, error) {
+	var list autoscalingv2.HorizontalPodAutoscalerList
+	if err := c.List(ctx, &list, client.InNamespace(u.GetNamespace())); err != nil {
+		return false, c.Explain(err, "listing autoscalers")
+	}
+	for i := range list.Items {
+		target := list.Items[i].Spec.ScaleTargetRef
+		if target.Kind == u.GetKind() && target.Name == u.GetName() {
+			return true, nil
+		}
+	}
+	return false, nil
 }

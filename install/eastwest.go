@@ -85,3 +85,8 @@ func (e EastWestGateway) Do(ctx context.Context, c *kube.Client, change graph.Ch
 func (e EastWestGateway) Remove(ctx context.Context, c *kube.Client) error {
 	return gateway{Mesh: e.Mesh, name: topology.EastWestGateway}.remove(ctx, c)
 }
+
+// LookRemove says delete when a gateway of ours is there, for a topology that has none any more.
+func (e EastWestGateway) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	return gateway{Mesh: e.Mesh, name: topology.EastWestGateway}.lookRemove(ctx, c)
+}

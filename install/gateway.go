@@ -72,6 +72,10 @@ func (g gateway) do(ctx context.Context, c *kube.Client, change graph.Change) er
 	})
 }
 
+func (g gateway) lookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	return Release{Name: g.name, Namespace: topology.SystemNamespace, Labels: g.labels()}.LookRemove(ctx, c)
+}
+
 func (g gateway) remove(ctx context.Context, c *kube.Client) error {
 	return Release{Name: g.name, Namespace: topology.SystemNamespace, Labels: g.labels()}.Remove(ctx, c)
 }

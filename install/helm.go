@@ -81,6 +81,9 @@ func (r Release) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
 	}
 	if change.Needed() {
 		graph.State(ctx, "applying chart %s", r.Name)
+		if err := r.mendPorts(ctx, c); err != nil {
+			return r.explain(c, "mending Services of", err)
+		}
 		if err := r.apply(ctx, c); err != nil {
 			return r.explain(c, "installing", err)
 		}
@@ -108,6 +111,23 @@ func (r Release) Remove(_ context.Context, c *kube.Client) error {
 	uninstall.Timeout = hookTimeout
 	_, err = uninstall.Run(r.Name)
 	return r.explain(c, "removing", err)
+}
+
+// LookRemove says delete when there is a release and it is ours, and none otherwise: one of that
+// name that belongs to someone else is left alone. It reads once.
+func (r Release) LookRemove(_ context.Context, c *kube.Client) (graph.Change, error) {
+	cfg, err := r.configure(c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	last, err := r.last(cfg)
+	if err != nil {
+		return graph.Change{}, r.explain(c, "looking at", err)
+	}
+	if last == nil || r.ours(last) != nil {
+		return graph.Change{Action: graph.None}, nil
+	}
+	return graph.Change{Action: graph.Delete, Reason: "release " + r.Name + " is there and the file does not ask for it"}, nil
 }
 
 func (r Release) lookRelease(ctx context.Context, c *kube.Client) (graph.Change, error) {

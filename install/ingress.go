@@ -92,3 +92,8 @@ func (i IngressGateway) Do(ctx context.Context, c *kube.Client, change graph.Cha
 func (i IngressGateway) Remove(ctx context.Context, c *kube.Client) error {
 	return gateway{Mesh: i.Mesh, name: topology.IngressGateway}.remove(ctx, c)
 }
+
+// LookRemove says delete when a gateway of ours is there, for a topology that has none any more.
+func (i IngressGateway) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	return gateway{Mesh: i.Mesh, name: topology.IngressGateway}.lookRemove(ctx, c)
+}

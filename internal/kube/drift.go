@@ -35,6 +35,7 @@ func (c *Client) Drift(ctx context.Context, obj client.Object) (fields []graph.F
 	d := differ{
 		secret:      want.GetKind() == "Secret" && want.GroupVersionKind().Group == "",
 		associative: associative(want.GroupVersionKind().Group),
+		documents:   want.GetKind() == "ConfigMap",
 	}
 	for _, key := range sortedKeys(want.Object) {
 		if key == "apiVersion" || key == "kind" {
@@ -73,8 +74,8 @@ func associative(group string) bool {
 
 // differ collects where a wanted tree is not contained in a found one.
 type differ struct {
-	secret, associative bool
-	changes             []graph.FieldChange
+	secret, associative, documents bool
+	changes                        []graph.FieldChange
 }
 
 func (d *differ) compare(path []string, want, have any) {
@@ -96,9 +97,15 @@ func (d *differ) compare(path []string, want, have any) {
 		}
 		d.compareLists(path, want, list)
 	default:
-		if !d.equal(path, want, have) {
-			d.add(path, want, have)
+		if d.equal(path, want, have) {
+			return
 		}
+		w, isText := want.(string)
+		h, wasText := have.(string)
+		if d.documents && path[0] == "data" && isText && wasText && d.compareText(path, w, h) {
+			return
+		}
+		d.add(path, want, have)
 	}
 }
 

@@ -144,3 +144,43 @@ func TestDriftShowsFingerprintsOfSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestDriftNamesFieldsOfDocuments: what differs inside of a document that a ConfigMap holds is
+// told by the field, not as two texts that begin alike.
+func TestDriftNamesFieldsOfDocuments(t *testing.T) {
+	t.Parallel()
+	config := func(text string) *corev1.ConfigMap {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "istio", Namespace: "n"}, Data: map[string]string{"mesh": text}}
+	}
+	const mesh = "defaultConfig:\n  meshId: usmesh\ntrustDomain: cluster.local\n"
+	for name, test := range map[string]struct {
+		live, want string
+		fields     []graph.FieldChange
+	}{
+		"a field changed": {strings.Replace(mesh, "usmesh", "other", 1), mesh,
+			[]graph.FieldChange{{Path: "data.mesh.defaultConfig.meshId", Old: "other", New: "usmesh"}}},
+		"a field added": {mesh + "accessLogFile: /tmp/log\n", mesh,
+			[]graph.FieldChange{{Path: "data.mesh.accessLogFile", Old: "/tmp/log"}}},
+		"a field removed": {"trustDomain: cluster.local\nx: z\n", mesh,
+			[]graph.FieldChange{{Path: "data.mesh.defaultConfig", New: `{"meshId":"usmesh"}`}, {Path: "data.mesh.x", Old: "z"}}},
+		"JSON": {`{"global": {"meshID": "other"}}`, `{"global": {"meshID": "usmesh"}}`,
+			[]graph.FieldChange{{Path: "data.mesh.global.meshID", Old: "other", New: "usmesh"}}},
+		"a template": {"{{ a }}\n{{ b }}\n", "{{ a }}\n{{ c }}\n", []graph.FieldChange{{Path: "data.mesh[line 2]", Old: "{{ b }}", New: "{{ c }}"}}},
+		"a template inside": {"templates:\n  sidecar: |\n    {{ a }}\n    x: 1\n", "templates:\n  sidecar: |\n    {{ a }}\n    x: 2\n",
+			[]graph.FieldChange{{Path: "data.mesh.templates.sidecar[line 2]", Old: "x: 1", New: "x: 2"}}},
+		"the form only": {"a: 1\nb: 2\n", "b: 2\na: 1\n", []graph.FieldChange{{Path: "data.mesh", Old: "a: 1\nb: 2\n", New: "b: 2\na: 1\n"}}},
+		"nothing":       {mesh, mesh, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := kubetest.New(t, "west", config(test.live))
+			fields, _, err := c.Drift(t.Context(), config(test.want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.fields, fields); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

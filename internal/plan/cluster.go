@@ -28,7 +28,7 @@ func (m *Mesh) cluster(name string, needs ...string) graph.Step {
 		ID: "cluster@" + name, Cluster: name, Title: "kind cluster", Needs: needs,
 		Timeout: minutes(8), Expected: seconds(25),
 		Look: func(ctx context.Context) (graph.Change, error) { return m.lookCluster(ctx, name) },
-		Do:   func(ctx context.Context, _ graph.Change) error { return m.makeCluster(ctx, name) },
+		Do:   func(ctx context.Context, change graph.Change) error { return m.makeCluster(ctx, name, change) },
 	}
 }
 
@@ -48,11 +48,13 @@ func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, erro
 		return graph.Change{Action: graph.Create}, nil
 	case cluster.HalfMade:
 		return graph.Change{Action: graph.Replace, Reason: "it was left half-made: " + status.Reason}, nil
+	}
+	if change := m.lookReplace(name, status); change.Needed() {
+		return change, nil
+	}
+	switch status.State {
 	case cluster.Stopped, cluster.Paused, cluster.Impaired:
 		return graph.Change{Action: graph.Update, Reason: fmt.Sprintf("it is %s: %s", status.State, status.Reason)}, nil
-	case cluster.Different:
-		return graph.Change{}, diag.Hint(fmt.Errorf("the cluster was made otherwise than the file says now: %s", status.Reason),
-			"put the old values back, or `meshfed down` and `meshfed up` to make the clusters anew")
 	}
 	if len(status.Notes) > 0 {
 		return graph.Change{Action: graph.Update, Reason: strings.Join(status.Notes, ", ")}, nil
@@ -72,6 +74,43 @@ func (m *Mesh) lookCluster(ctx context.Context, name string) (graph.Change, erro
 	return graph.Change{Action: graph.None}, nil
 }
 
+// lookReplace says whether a whole cluster has to be made anew, why, and what that costs.
+func (m *Mesh) lookReplace(name string, status cluster.Status) graph.Change {
+	m.mu.Lock()
+	done := m.replaced[name]
+	m.mu.Unlock()
+	fields := m.immutable(name)
+	if status.State == cluster.Different {
+		for _, d := range status.Differences {
+			fields = append(fields, graph.FieldChange{Path: d.Path, Old: d.Old, New: d.New})
+		}
+	}
+	switch {
+	case len(fields) > 0 || status.State == cluster.Different:
+		return graph.Change{Action: graph.Replace, Reason: "it can not be changed in place: " + m.cost(name), Fields: fields}
+	case m.mayReplace(name) && !done:
+		return graph.Change{Action: graph.Replace, Reason: "asked for by --replace: " + m.cost(name)}
+	}
+	return graph.Change{}
+}
+
+// removeForAnew deletes a whole cluster that is to be made anew.
+func (m *Mesh) removeForAnew(ctx context.Context, name string) error {
+	graph.State(ctx, "deleting what is to be made anew")
+	m.forget(name)
+	if err := m.Provider.Delete(ctx, m.Topology.KindName(name)); err != nil {
+		return diag.Op(err, name, "deleting the kind cluster")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.records, name)
+	if m.replaced == nil {
+		m.replaced = map[string]bool{}
+	}
+	m.replaced[name] = true
+	return nil
+}
+
 // kindSpec is the kind cluster of a member. Where no images are at hand it names none, which
 // is enough to look.
 func (m *Mesh) kindSpec(name string) cluster.Spec {
@@ -83,14 +122,18 @@ func (m *Mesh) kindSpec(name string) cluster.Spec {
 	return spec
 }
 
-func (m *Mesh) makeCluster(ctx context.Context, name string) error {
+func (m *Mesh) makeCluster(ctx context.Context, name string, change graph.Change) error {
 	spec := m.kindSpec(name)
 	found, err := m.Provider.Look(ctx, spec)
 	if err != nil {
 		return err
 	}
+	anew := change.Action == graph.Replace && found.State != cluster.HalfMade && found.State != cluster.Absent
+	if anew && !m.mayReplace(name) {
+		return m.refuseReplace(name, change.Fields)
+	}
 	// A cluster that is only started again keeps the image that it was made from.
-	if spec.Image == "" && (found.State == cluster.Absent || found.State == cluster.HalfMade) {
+	if spec.Image == "" && (anew || found.State == cluster.Absent || found.State == cluster.HalfMade) {
 		return diag.Hint(errNothingToMakeFrom, "`meshfed bundle build` makes a bundle from source, `meshfed bundle pull` fetches one")
 	}
 	if spec.Registries, err = m.registries(ctx); err == nil {
@@ -98,6 +141,11 @@ func (m *Mesh) makeCluster(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if anew {
+		if err := m.removeForAnew(ctx, name); err != nil {
+			return err
+		}
 	}
 	m.forget(name)
 	if err := m.Provider.Ensure(ctx, spec); err != nil {

@@ -4,9 +4,9 @@
 package plan
 
 import (
+	"container/heap"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/graph"
@@ -43,20 +43,56 @@ func Commands(m *Mesh, steps []graph.Step) []Command {
 	return commands
 }
 
-// inOrder puts each step behind what it needs and changes the order of the list no further.
+// inOrder puts each step behind what it needs and changes the order of the list no further: of
+// those that can be next, the first is. A list that nobody can run, which has a circle, is told as
+// it stands from there on.
 func inOrder(steps []graph.Step) []graph.Step {
-	var ordered []graph.Step
-	listed, waiting := map[string]bool{}, slices.Clone(steps)
-	for len(waiting) > 0 {
-		i := slices.IndexFunc(waiting, func(s graph.Step) bool {
-			return !slices.ContainsFunc(s.Needs, func(id string) bool { return !listed[id] })
-		})
-		i = max(i, 0) // a list that nobody can run is told as it stands
-		listed[waiting[i].ID] = true
-		ordered = append(ordered, waiting[i])
-		waiting = slices.Delete(waiting, i, i+1)
+	index := make(map[string]int, len(steps))
+	for i, s := range steps {
+		index[s.ID] = i
+	}
+	open, neededBy := make([]int, len(steps)), make([][]int, len(steps))
+	var next queue
+	for i, s := range steps {
+		for _, id := range s.Needs {
+			if at, listed := index[id]; listed {
+				open[i]++
+				neededBy[at] = append(neededBy[at], i)
+			}
+		}
+		if open[i] == 0 {
+			next = append(next, i) // in order, so a heap
+		}
+	}
+	ordered, told := make([]graph.Step, 0, len(steps)), make([]bool, len(steps))
+	for next.Len() > 0 {
+		i := heap.Pop(&next).(int)
+		ordered, told[i] = append(ordered, steps[i]), true
+		for _, later := range neededBy[i] {
+			if open[later]--; open[later] == 0 {
+				heap.Push(&next, later)
+			}
+		}
+	}
+	for i, s := range steps {
+		if !told[i] {
+			ordered = append(ordered, s)
+		}
 	}
 	return ordered
+}
+
+// queue is a heap of indexes, the least first.
+type queue []int
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i] < q[j] }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(int)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
 }
 
 // byHand writes commands for one topology.
@@ -101,7 +137,8 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "namespaces":
 		return h.namespaces(from)
 	case "prune":
-		return "Remote secrets of clusters that the file no longer has would be deleted here: kubectl delete secret " + topology.RemoteSecretName("NAME"), ""
+		return "Remote secrets of clusters that the file no longer has would be deleted here, and gateways that it no longer asks for: kubectl delete secret " + topology.RemoteSecretName("NAME") +
+			", helm uninstall " + topology.EastWestGateway, ""
 	case "cacerts":
 		return h.caCerts(from)
 	case "istio-base", "istiod", "ingress", "eastwest":

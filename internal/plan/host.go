@@ -277,7 +277,7 @@ func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if status.State == cluster.Absent || status.State == cluster.HalfMade {
+		if status.State == cluster.Absent || status.State == cluster.HalfMade || m.lookReplace(name, status).Needed() && m.mayReplace(name) {
 			return true, nil
 		}
 	}

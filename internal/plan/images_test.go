@@ -317,7 +317,7 @@ func TestRecordOfACompiledProbe(t *testing.T) {
 		m, _, _ := workloads(t, "")
 		test.change(m)
 		c := newKube(t, "west")
-		wanted, err := ownership{m}.wanted(c.Client, nil)
+		wanted, err := ownership{m}.wanted(t.Context(), c.Client, nil)
 		if err != nil || !strings.HasPrefix(wanted.Data["probeImage"], test.want) || test.want == "" {
 			t.Errorf("%s: %q, %v", name, wanted.Data["probeImage"], err)
 		}
@@ -349,7 +349,7 @@ func TestStartedAgainWithoutImages(t *testing.T) {
 		p := &hosted{status: cluster.Status{State: state}}
 		m := newMesh(t, example)
 		m.Provider, m.Pull = p, true
-		err := m.makeCluster(t.Context(), "west")
+		err := m.makeCluster(t.Context(), "west", graph.Change{Action: graph.Create})
 		switch {
 		case fine && (!errors.Is(err, errNoKubeconfig) || len(p.ensured) != 1 || p.ensured[0].Image != ""):
 			t.Errorf("%s: %v, %+v", state, err, p.ensured)
@@ -362,7 +362,7 @@ func TestStartedAgainWithoutImages(t *testing.T) {
 	p := &hosted{lookErr: errors.New("podman: cannot connect")}
 	m := newMesh(t, example)
 	m.Provider = p
-	if err := m.makeCluster(t.Context(), "west"); !errors.Is(err, p.lookErr) {
+	if err := m.makeCluster(t.Context(), "west", graph.Change{Action: graph.Create}); !errors.Is(err, p.lookErr) {
 		t.Errorf("%v", err)
 	}
 }

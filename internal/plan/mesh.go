@@ -52,6 +52,10 @@ type Mesh struct {
 	FindOwner func(context.Context) (string, error)
 	// Clusters limits the work to these; empty means all.
 	Clusters []string
+	// Replace are clusters that are deleted and made anew, PruneClusters lets those go that the
+	// file no longer has.
+	Replace       []string
+	PruneClusters bool
 
 	// answer bounds what is asked of a registry about one image; 0 means the registry package's.
 	answer time.Duration
@@ -61,9 +65,17 @@ type Mesh struct {
 	nodes *bundle.Bundle
 	// recorded is what the clusters that exist say of their images; nil when none does.
 	recorded *install.Settings
+	// digest is of the file alone, dropped are clusters that it no longer has; see Recover.
+	digest  string
+	dropped []string
 
 	mu          sync.Mutex
 	connections map[string]*connection
+	// records are what clusters say of themselves, network is the container network once it was
+	// seen, and replaced are the clusters that were made anew.
+	records  map[string]*record
+	network  *cluster.Network
+	replaced map[string]bool
 }
 
 // Provider makes clusters and can tell how they are.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -29,6 +30,11 @@ type record struct {
 	substitutions   []string
 	probe           string
 	settings        install.Settings
+	// mesh, trustDomain and network are what can not be changed while the cluster lives; empty
+	// when an older program wrote the record.
+	mesh, trustDomain, network string
+	// allocation is what was given to the cluster because the file did not say it.
+	allocation topology.Allocation
 }
 
 // ownership writes the record.
@@ -36,7 +42,7 @@ type ownership struct{ m *Mesh }
 
 // wanted keeps what the record already says of images: a cluster has those of the bundle that
 // it was made from, whatever bundle is at hand now.
-func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, error) {
+func (o ownership) wanted(ctx context.Context, c *kube.Client, found *record) (*corev1.ConfigMap, error) {
 	images := record{substitutions: o.m.Substitutions(), settings: o.m.install().Settings}
 	switch {
 	case found != nil && found.probe != "":
@@ -53,17 +59,44 @@ func (o ownership) wanted(c *kube.Client, found *record) (*corev1.ConfigMap, err
 	if err != nil {
 		return nil, fmt.Errorf("encoding substitutions: %w", err)
 	}
+	allocation, err := o.allocation(ctx, c.Cluster)
+	if err != nil {
+		return nil, err
+	}
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: topology.OwnerNamespace, Name: topology.OwnerConfigMap,
-			Labels: c.Owned(o.m.Topology, o.m.Owner),
+			Labels: c.Owned(o.m.Topology, o.m.Owner), Annotations: map[string]string{topology.AnnotationAllocation: allocation},
 		},
 		Data: map[string]string{
 			"topology": o.m.Topology.Metadata.Name, "owner": o.m.Owner,
-			"mesh": o.m.Topology.Spec.Mesh.ID, "substitutions": string(substitutions),
+			"mesh": o.m.Topology.Spec.Mesh.ID, "trustDomain": o.m.Topology.Spec.Mesh.TrustDomain,
+			"network": o.m.Topology.Cluster(c.Cluster).Network, "substitutions": string(substitutions),
 			"probeImage": images.probe, "upstreamEnvoy": strconv.FormatBool(images.settings.UpstreamEnvoy),
 		},
 	}, nil
+}
+
+// allocation is the text of what the cluster lives with.
+func (o ownership) allocation(ctx context.Context, name string) (string, error) {
+	var ranges topology.AddressRange
+	c := o.m.Topology.Cluster(name)
+	if !c.IsExisting() && c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		_, all, err := o.m.addresses(ctx)
+		if err != nil && !errors.Is(err, cluster.ErrNoNetwork) {
+			return "", err
+		}
+		ranges = all[name]
+	}
+	allocation := o.m.Topology.Allocation(name, ranges)
+	if c.Ingress != nil && c.Ingress.HostPorts.Any {
+		allocation.HTTPPort = 0 // the host has chosen; the container engine knows which
+	}
+	data, err := json.Marshal(allocation)
+	if err != nil {
+		return "", fmt.Errorf("encoding what was allocated: %w", err)
+	}
+	return string(data), nil
 }
 
 func (o ownership) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
@@ -76,7 +109,7 @@ func (o ownership) Look(ctx context.Context, c *kube.Client) (graph.Change, erro
 			fmt.Errorf("the cluster belongs to topology %s, owner %s, and we are %s, owner %s", found.topology, found.owner, o.m.Topology.Metadata.Name, o.m.Owner),
 			"choose another metadata.name, or run `meshfed down` where that topology was made")
 	}
-	wanted, err := o.wanted(c, found)
+	wanted, err := o.wanted(ctx, c, found)
 	if err != nil {
 		return graph.Change{}, err
 	}
@@ -88,7 +121,7 @@ func (o ownership) Do(ctx context.Context, c *kube.Client, _ graph.Change) error
 	if err != nil {
 		return err
 	}
-	wanted, err := o.wanted(c, found)
+	wanted, err := o.wanted(ctx, c, found)
 	if err != nil {
 		return err
 	}
@@ -105,7 +138,15 @@ func readRecord(ctx context.Context, c *kube.Client) (*record, error) {
 	if err != nil {
 		return nil, c.Explain(err, "reading whose cluster it is")
 	}
-	r := &record{topology: found.Data["topology"], owner: found.Data["owner"], probe: found.Data["probeImage"]}
+	r := &record{
+		topology: found.Data["topology"], owner: found.Data["owner"], probe: found.Data["probeImage"],
+		mesh: found.Data["mesh"], trustDomain: found.Data["trustDomain"], network: found.Data["network"],
+	}
+	if text := found.Annotations[topology.AnnotationAllocation]; text != "" {
+		if err := json.Unmarshal([]byte(text), &r.allocation); err != nil {
+			return nil, diag.Op(diag.Hint(fmt.Errorf("its annotation %s is no allocation: %w", topology.AnnotationAllocation, err), "remove the annotation"), c.Cluster, "reading "+topology.OwnerConfigMap)
+		}
+	}
 	r.settings.UpstreamEnvoy = found.Data["upstreamEnvoy"] == "true"
 	if text := found.Data["substitutions"]; text != "" {
 		if err := json.Unmarshal([]byte(text), &r.substitutions); err != nil {
@@ -113,20 +154,6 @@ func readRecord(ctx context.Context, c *kube.Client) (*record, error) {
 		}
 	}
 	return r, nil
-}
-
-// RecoverSettings makes steps follow what the clusters that exist were made from, whatever
-// bundle is at hand now, and returns when one of them has said it. It changes nothing there.
-func (m *Mesh) RecoverSettings(ctx context.Context) {
-	live, _ := m.Live(ctx) // a cluster that does not answer is its own step's business
-	for _, name := range m.Selected() {
-		if c, ok := live[name]; ok {
-			if r, err := readRecord(ctx, c); err == nil && r != nil && r.probe != "" {
-				m.recorded = &r.settings
-				return
-			}
-		}
-	}
 }
 
 // imagesRecorded says whether every selected cluster that answers knows what its images are.

@@ -72,12 +72,23 @@ func (l metalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	return part.Do(ctx, c, change)
 }
 
-// addresses are the load-balancer ranges of all clusters in the container network.
+// addresses are the load-balancer ranges of all clusters in the container network, which is
+// looked at once: it stays what it is while clusters are on it.
 func (m *Mesh) addresses(ctx context.Context) (cluster.Network, map[string]topology.AddressRange, error) {
-	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
-	if err != nil {
-		return cluster.Network{}, nil, err
+	m.mu.Lock()
+	seen := m.network
+	m.mu.Unlock()
+	if seen == nil {
+		found, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
+		if err != nil {
+			return cluster.Network{}, nil, err
+		}
+		seen = &found
+		m.mu.Lock()
+		m.network = seen
+		m.mu.Unlock()
 	}
+	network := *seen
 	ranges, err := m.Topology.AllocateAddresses(network.Subnet)
 	return network, ranges, err
 }
@@ -86,6 +97,9 @@ func (m *Mesh) addresses(ctx context.Context) (cluster.Network, map[string]topol
 // not the cluster itself: there, nobody keeps our addresses free for us.
 func (m *Mesh) rangeIsFree(ctx context.Context, c *kube.Client) error {
 	name := c.Cluster
+	m.mu.Lock()
+	m.network = nil // what is about to be used is looked at as it is now
+	m.mu.Unlock()
 	network, ranges, err := m.addresses(ctx)
 	if err != nil {
 		return err
@@ -128,14 +142,6 @@ func balanced(ctx context.Context, c *kube.Client) (map[string]bool, error) {
 // rangeSize is how many addresses are suggested to somebody whose range is taken: two gateways
 // and some Services of the user's.
 const rangeSize = 16
-
-// prune removes credentials of ours for clusters that are no peers any more. It goes by the
-// whole file, not by --clusters.
-func (m *Mesh) prune(name string) part {
-	return between{func(c *kube.Client) work {
-		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: m.Topology.Reads(name), Labels: m.Labels()}
-	}}
-}
 
 // remoteSecret is the credential by which the first cluster of a pair reads the second.
 func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.Client) (part, error) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -62,7 +63,10 @@ func (p noClusters) Look(context.Context, cluster.Spec) (cluster.Status, error) 
 type noEngine struct{ cluster.Engine }
 
 func (noEngine) Name() string { return "podman" }
-func (noEngine) Run(context.Context, ...string) (string, error) {
+func (noEngine) Run(_ context.Context, args ...string) (string, error) {
+	if strings.Join(args[:min(2, len(args))], " ") == "network inspect" {
+		return "", &run.Error{Command: "podman network inspect", Output: "Error: network not found: no such network", Err: errors.New("exit status 125")}
+	}
 	return "", errors.New("not used by these tests")
 }
 

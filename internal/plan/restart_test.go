@@ -92,7 +92,7 @@ func TestLookAtACluster(t *testing.T) {
 		"stopped":       {status: cluster.Status{State: cluster.Stopped, Reason: "container x is exited"}, action: graph.Update, reason: "it is stopped: container x is exited"},
 		"paused":        {status: cluster.Status{State: cluster.Paused, Reason: "container x is paused"}, action: graph.Update, reason: "it is paused: container x is paused"},
 		"impaired":      {status: cluster.Status{State: cluster.Impaired, Reason: "no route"}, action: graph.Update, reason: "it is impaired: no route"},
-		"different":     {status: cluster.Status{State: cluster.Different, Reason: "podSubnet: a -> b"}, says: "made otherwise than the file says now: podSubnet: a -> b", hint: "put the old values back"},
+		"different":     {status: cluster.Status{State: cluster.Different, Reason: "podSubnet: a -> b"}, action: graph.Replace, reason: "it can not be changed in place: kind cluster usmesh-west is deleted with all that runs in it, and for east its services are gone until it is up again"},
 		"moved":         {status: cluster.Status{State: cluster.Ready, Notes: []string{moved}}, action: graph.Update, reason: moved},
 		"not ready":     {status: cluster.Status{State: cluster.Ready}, objects: []client.Object{node(corev1.ConditionFalse)}, action: graph.Update, reason: "no network"},
 		"starting":      {status: cluster.Status{State: cluster.Ready, Started: map[string]time.Time{"w": boot}}, objects: []client.Object{node(corev1.ConditionTrue), shown("kube-system", "coredns", "w", boot.Add(-time.Hour))}, action: graph.Update, reason: "pod coredns is shown as it was"},

@@ -96,4 +96,7 @@ func (l lazy) Do(ctx context.Context, c *kube.Client, change graph.Change) error
 	return p.Do(ctx, c, change)
 }
 
-func (m *Mesh) selected(cluster string) bool { return slices.Contains(m.Selected(), cluster) }
+// selected says whether a cluster of the file is among Selected.
+func (m *Mesh) selected(cluster string) bool {
+	return len(m.Clusters) == 0 || slices.Contains(m.Clusters, cluster)
+}

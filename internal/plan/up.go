@@ -52,7 +52,7 @@ func Up(m *Mesh) []graph.Step {
 		}
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
-		on("prune", "stale remote secrets", seconds(60), 0, m.prune(name), at("namespace"))
+		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
 		if c.IsMember() {
 			on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
 		}
@@ -93,7 +93,7 @@ func Up(m *Mesh) []graph.Step {
 			m.between(pair, "synced@"+arrow, pair.To+" discovered", minutes(3), seconds(3), m.synced,
 				secret, "istiod@"+pair.From))
 	}
-	return steps
+	return append(steps, m.droppedSteps()...)
 }
 
 // discovery lists the selected pairs of which the first one's istiod watches the second.

@@ -24,25 +24,39 @@ var actions = []struct {
 	{graph.Unknown, "?", bold},
 }
 
+const (
+	// fieldsShown bounds how many fields of one step are listed; the rest is counted.
+	fieldsShown = 10
+	// foldAbove is how many steps are listed one by one. In larger plans what is simply to be
+	// created is one row for each cluster.
+	foldAbove = 100
+)
+
+// planRow is one row of a plan and the fields below it.
+type planRow struct {
+	cells  []string
+	style  style
+	fields []graph.FieldChange
+}
+
 // RenderPlan writes what would be done: one row for each step that would change
 // something, the fields that differ below it, and a summary. Steps with nothing to do are
-// counted and not listed.
+// counted and not listed, and in a plan of very many steps those of a cluster that only create
+// are one row.
 func RenderPlan(w io.Writer, planned []graph.Planned) error {
 	out := outputOf(w)
 	count := map[graph.Action]int{}
-	header := []string{"STEP", "ACTION", "WHAT"}
-	var rows [][]string
-	for _, p := range planned {
-		if !p.Change.Needed() {
+	for i := range planned {
+		if action := planned[i].Change.Action; planned[i].Change.Needed() {
+			count[action]++
+		} else {
 			count[graph.None]++
-			continue
 		}
-		count[p.Change.Action]++
-		rows = append(rows, []string{p.Step.ID, signed(p.Change.Action), what(p)})
 	}
+	rows := planRows(planned, len(planned)-count[graph.None] > foldAbove)
 	var b strings.Builder
 	if len(rows) > 0 {
-		writePlanRows(&b, out, newTable(out, header, rows), header, rows, planned)
+		writePlanRows(&b, out, rows)
 		b.WriteString("\n")
 	}
 	b.WriteString(out.paint(bold, planSummary(count)) + "\n")
@@ -52,17 +66,80 @@ func RenderPlan(w io.Writer, planned []graph.Planned) error {
 	return nil
 }
 
-func writePlanRows(b *strings.Builder, out *Output, t *table, header []string, rows [][]string, planned []graph.Planned) {
-	t.write(b, header, bold)
-	row := 0
-	for _, p := range planned {
-		if !p.Change.Needed() {
-			continue
+// planRows are the rows of what would change; with fold set, those of steps that only create are
+// counted for each cluster, where the first of them would stand.
+func planRows(planned []graph.Planned, fold bool) []planRow {
+	var rows []planRow
+	folded := map[string]*foldedSteps{}
+	for i := range planned {
+		p := &planned[i]
+		switch {
+		case !p.Change.Needed():
+		case fold && p.Step.Cluster != "" && p.Change.Action == graph.Create && len(p.Change.Fields) == 0:
+			f := folded[p.Step.Cluster]
+			if f == nil {
+				f = &foldedSteps{at: len(rows)}
+				folded[p.Step.Cluster] = f
+				rows = append(rows, planRow{style: styleOf(graph.Create)})
+			}
+			f.add(p.Step)
+		default:
+			rows = append(rows, planRow{[]string{p.Step.ID, signed(p.Change.Action), what(*p)}, styleOf(p.Change.Action), p.Change.Fields})
 		}
-		t.write(b, rows[row], styleOf(p.Change.Action))
-		row++
-		for _, f := range p.Change.Fields {
+	}
+	for cluster, f := range folded {
+		rows[f.at].cells = []string{"...@" + cluster, signed(graph.Create), f.String()}
+	}
+	return rows
+}
+
+// foldedSteps counts the steps of a cluster that stand in one row.
+type foldedSteps struct {
+	at, own, pairs int
+	first          string
+}
+
+func (f *foldedSteps) add(s graph.Step) {
+	switch {
+	case ofPair(s):
+		f.pairs++
+	case f.own == 0:
+		f.first, f.own = s.Title, 1
+	default:
+		f.own++
+	}
+}
+
+// String tells what the row is of: "kind cluster and 11 more steps, 398 with other clusters".
+func (f *foldedSteps) String() string {
+	text := f.first
+	if f.own > 1 {
+		text += fmt.Sprintf(" and %d more steps", f.own-1)
+	}
+	if f.pairs > 0 && text != "" {
+		text += ", "
+	}
+	if f.pairs > 0 {
+		text += fmt.Sprintf("%d steps with other clusters", f.pairs)
+	}
+	return text
+}
+
+func writePlanRows(b *strings.Builder, out *Output, rows []planRow) {
+	header := []string{"STEP", "ACTION", "WHAT"}
+	all := make([][]string, len(rows))
+	for i := range rows {
+		all[i] = rows[i].cells
+	}
+	t := newTable(out, header, all)
+	t.write(b, header, bold)
+	for _, row := range rows {
+		t.write(b, row.cells, row.style)
+		for _, f := range row.fields[:min(len(row.fields), fieldsShown)] {
 			fmt.Fprintf(b, "    %s: %s %s %s\n", clean(f.Path), value(f.Old), out.text(symbolArrow), value(f.New))
+		}
+		if more := len(row.fields) - fieldsShown; more > 0 {
+			fmt.Fprintf(b, "    and %d more fields; -o json has them all\n", more)
 		}
 	}
 }

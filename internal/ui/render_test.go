@@ -90,3 +90,21 @@ func TestResultsThatCanNotBeWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestRenderPlanOfMany: a plan of many clusters is one row for each, and what is not simply made
+// stays a row of its own.
+func TestRenderPlanOfMany(t *testing.T) {
+	t.Parallel()
+	create := func(id, cluster, title string) graph.Planned {
+		return graph.Planned{Step: graph.Step{ID: id, Cluster: cluster, Title: title}, Change: graph.Change{Action: graph.Create, Reason: "the cluster does not exist yet"}}
+	}
+	all := []graph.Planned{create("network", "", "container network")}
+	for i := range 40 {
+		c := fmt.Sprintf("c%02d", i)
+		all = append(all, create("cluster@"+c, c, "kind cluster"), create("owner@"+c, c, "ownership"), create("istiod@"+c, c, "Istio control plane"))
+	}
+	all = append(all, create("remote-secret@c00:c01", "c00", "remote secret of c01"), create("synced@c00:c01", "c00", "c01 discovered"))
+	all = append(all, graph.Planned{Step: graph.Step{ID: "eastwest@c07", Cluster: "c07", Title: "east-west gateway"},
+		Change: graph.Change{Action: graph.Update, Reason: "11 fields differ", Fields: make([]graph.FieldChange, fieldsShown+1)}})
+	goldenLooks(t, "plan-many", func(out *Output) error { return RenderPlan(out, all) })
+}

@@ -41,7 +41,22 @@ func (o *Output) fit(text string, width int) string {
 // clean makes one harmless line of text from elsewhere: no control characters, no runs of
 // space.
 func clean(text string) string {
+	if plainLine(text) {
+		return text
+	}
 	return strings.Join(strings.Fields(printable(text)), " ")
+}
+
+// plainLine says that clean would change nothing, which is so of nearly all that is shown.
+func plainLine(text string) bool {
+	space := true // one at the beginning goes
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' || text[i] == ' ' && space {
+			return false
+		}
+		space = text[i] == ' '
+	}
+	return !space || text == ""
 }
 
 // printable takes out escape sequences, control characters other than newline and tab, and

@@ -113,7 +113,7 @@ func writeSchema(path string) (foreign bool, err error) {
 			return true, nil
 		}
 	}
-	err = replaceFile(path, func(w io.Writer) error {
+	err = replaceFile(path, 0o644, func(w io.Writer) error {
 		_, err := w.Write(topology.Schema())
 		return err
 	})

@@ -37,12 +37,6 @@ func notBuilt(f *pflag.FlagSet, name, takes, does string) {
 // unbuiltFlags are the flags of the contract that are planned and not built, by verb.
 func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
-	case "plan":
-		notBuilt(f, "out", "PLAN", "write the plan to a file that `up --plan` takes")
-	case "up":
-		notBuilt(f, "plan", "PLAN", "do what a plan file says, and nothing if that is outdated")
-		notBuilt(f, "replace", "CLUSTER", "make a cluster anew")
-		notBuilt(f, "prune-clusters", "", "remove clusters that the file no longer has")
 	case "verify":
 		notBuilt(f, "contexts", "a,b", "clusters by their kubeconfig contexts, without a file")
 		notBuilt(f, "passive", "", "look only, without probes")

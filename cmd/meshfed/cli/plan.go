@@ -5,9 +5,13 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
@@ -23,16 +27,24 @@ func planOutputs() []string { return []string{"dot", "commands"} }
 
 func (a *app) plan() *cobra.Command {
 	var detailed bool
+	var out string
+	var replace []string
+	var prune bool
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "What `up` would do, and what has drifted; changes nothing",
 		Long: "What `up` would do, and what has drifted; changes nothing.\n\n" +
 			"-o commands prints each step as the kubectl, helm, istioctl and openssl commands that it replaces,\n" +
 			"as a script to read; -o dot prints the steps and what they need as a graph for Graphviz. Both follow\n" +
-			"from the file alone and look at no cluster.",
+			"from the file alone and look at no cluster.\n\n" +
+			"--out keeps the plan in a file; `up --plan` does what it says, and nothing when the file or the\n" +
+			"clusters are no longer as the plan saw them.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if contains(planOutputs(), a.output) {
+				if out != "" {
+					return usage(diag.Hint(fmt.Errorf("--out keeps a plan of the clusters, and -o %s looks at none", a.output), "leave one of the two out"))
+				}
 				return a.drawPlan()
 			}
 			a.looksOnly = true
@@ -40,22 +52,20 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.chooseImages(m, ""); err != nil {
+			if err := a.mayRemove(m, replace, prune); err != nil {
 				return err
 			}
-			if err := a.settleVersion(cmd.Context(), m); err != nil {
-				return err
-			}
-			if err := m.ResolveCharts(cmd.Context()); err != nil {
-				return err
-			}
-			m.RecoverSettings(cmd.Context())
-			planned, err := graph.Plan(cmd.Context(), plan.Up(m), graph.Options{Parallel: a.parallel})
+			planned, err := a.planNow(cmd.Context(), m, out != "")
 			if err != nil {
 				return err
 			}
 			if err := a.printPlan(cmd.Context(), m, planned); err != nil {
 				return err
+			}
+			if out != "" {
+				if err := a.savePlan(m, planned, out); err != nil {
+					return err
+				}
 			}
 			if detailed && changes(planned) {
 				return quietExit(diag.ExitWouldChange)
@@ -63,8 +73,60 @@ func (a *app) plan() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 5 when something would change")
+	f := c.Flags()
+	f.BoolVar(&detailed, "detailed-exitcode", false, "exit 5 when something would change")
+	f.StringVar(&out, "out", "", "keep the plan in the file `PLAN` for up --plan")
+	removalFlags(f, &replace, &prune)
 	return c
+}
+
+// removalFlags are those by which whole clusters go.
+func removalFlags(f *pflag.FlagSet, replace *[]string, prune *bool) {
+	f.StringSliceVar(replace, "replace", nil, "delete `CLUSTER` with all that runs in it and make it anew; repeatable")
+	f.BoolVar(prune, "prune-clusters", false, "delete kind clusters that the file no longer has")
+}
+
+// mayRemove lets the user's word about whole clusters reach the steps.
+func (a *app) mayRemove(m *plan.Mesh, replace []string, prune bool) error {
+	for _, name := range replace {
+		c := m.Topology.Cluster(name)
+		if c == nil {
+			return usage(diag.Hint(fmt.Errorf("--replace: there is no cluster %q in %s", name, a.file), "it has "+strings.Join(m.Topology.Names(), ", ")))
+		}
+		if c.IsExisting() {
+			return usage(diag.Hint(fmt.Errorf("--replace: %s is a cluster of your own, which is never deleted", name), "leave it out"))
+		}
+	}
+	if prune && len(a.clusters) > 0 {
+		return usage(diag.Hint(errors.New("--prune-clusters is about the whole file, not about --clusters"), "leave one of the two out"))
+	}
+	m.Replace, m.PruneClusters = replace, prune
+	return nil
+}
+
+// planNow looks at everything. With whole set it also asks what `up` asks before it begins, so
+// that the list of steps is the one that `up` has.
+func (a *app) planNow(ctx context.Context, m *plan.Mesh, whole bool) ([]graph.Planned, error) {
+	if err := a.chooseImages(m, ""); err != nil {
+		return nil, err
+	}
+	if err := a.settleVersion(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := m.ResolveCharts(ctx); err != nil {
+		return nil, err
+	}
+	if err := m.Recover(ctx, true); err != nil {
+		return nil, err
+	}
+	if whole {
+		if err := m.Preflight(ctx); err != nil {
+			return nil, err
+		}
+	}
+	planned, err := graph.Plan(ctx, plan.Up(m), graph.Options{Parallel: a.parallel})
+	plan.Consequences(planned)
+	return planned, err
 }
 
 // drawPlan prints the steps for those who want to read what happens.
@@ -90,7 +152,13 @@ func (a *app) drawPlan() error {
 
 func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {
 	if a.output != "json" {
-		return ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
+		err := ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
+		for _, name := range m.Dropped() {
+			if !m.PruneClusters && err == nil {
+				_, err = fmt.Fprintf(a.Out, "kept: kind cluster %s is not in the file (`%s` removes it)\n", m.Topology.KindName(name), a.command("up", "--prune-clusters"))
+			}
+		}
+		return err
 	}
 	return writeJSON(a.Out, struct {
 		header

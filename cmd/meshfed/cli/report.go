@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,7 +123,8 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 		case ".md":
 			write = report.Markdown
 		}
-		if err := replaceFile(path, write); err != nil {
+		// It holds no secret, and is there for others: CI systems read reports as another user.
+		if err := replaceFile(path, 0o644, write); err != nil {
 			errs = append(errs, fmt.Errorf("writing report %s: %w", path, err))
 		}
 	}
@@ -139,7 +141,7 @@ func (a *app) expectedSuites(t *topology.Topology) []string {
 }
 
 // replaceFile writes a file at once: a reader sees the old content or the new.
-func replaceFile(path string, write func(io.Writer) error) error {
+func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	var text bytes.Buffer
 	if err := write(&text); err != nil {
 		return err
@@ -149,8 +151,7 @@ func replaceFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	_, err = f.Write(text.Bytes())
-	// It holds no secret, and is there for others: CI systems read reports as another user.
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

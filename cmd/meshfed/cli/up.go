@@ -21,7 +21,9 @@ import (
 )
 
 func (a *app) up() *cobra.Command {
-	var bundleDir, verifyMode string
+	var bundleDir, verifyMode, planPath string
+	var replace []string
+	var prune bool
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Make it so, then verify; idempotent and resumable",
@@ -30,21 +32,29 @@ func (a *app) up() *cobra.Command {
 			if !contains(verifyModes, verifyMode) {
 				return usage(diag.Hint(fmt.Errorf("--verify %s", verifyMode), "write auto, always, full or never"))
 			}
+			if planPath != "" && (len(replace) > 0 || prune) {
+				return usage(diag.Hint(errors.New("--plan says itself what is replaced and pruned"), "give --replace and --prune-clusters to `meshfed plan --out`"))
+			}
 			ctx := cmd.Context()
 			m, err := a.open(ctx)
 			if err != nil {
 				return err
 			}
-			if err := a.chooseImages(m, bundleDir); err != nil {
+			if err := a.mayRemove(m, replace, prune); err != nil {
 				return err
 			}
-			if err := a.settleVersion(ctx, m); err != nil {
-				return err
+			var saved *planFile
+			if planPath != "" {
+				file, err := readPlan(planPath)
+				if err == nil {
+					err = a.followPlan(m, file)
+				}
+				if err != nil {
+					return err
+				}
+				saved = &file
 			}
-			if err := m.Preflight(ctx); err != nil {
-				return err
-			}
-			if err := m.ResolveCharts(ctx); err != nil {
+			if err := a.beforeUp(ctx, m, bundleDir); err != nil {
 				return err
 			}
 			release, err := m.State.Lock("up")
@@ -52,6 +62,11 @@ func (a *app) up() *cobra.Command {
 				return err
 			}
 			defer release()
+			if saved != nil {
+				if err := a.checkPlan(ctx, m, *saved, planPath); err != nil {
+					return err
+				}
+			}
 			if err := a.settle(ctx, m, true); err != nil {
 				return err
 			}
@@ -65,26 +80,55 @@ func (a *app) up() *cobra.Command {
 				}
 			}
 			a.saySource(m)
-			return a.runUp(ctx, m, verifyMode)
+			return a.runUp(ctx, m, saved, verifyMode)
 		},
 	}
 	a.reportFlag(c)
 	c.Flags().StringVar(&bundleDir, "bundle", "", "make clusters from the image bundle in `DIR` (default: the one named last, else the mirror that the file names, else the bundle that bundle pull or build left, else the registries)")
 	c.Flags().StringVar(&verifyMode, "verify", "auto", "auto (when something changed or the last verify did not pass), always, full (with failover) or never")
+	c.Flags().StringVar(&planPath, "plan", "", "do what the file `PLAN` of plan --out says, and nothing if it is outdated")
+	removalFlags(c.Flags(), &replace, &prune)
 	return c
+}
+
+// beforeUp refuses what can be known to fail, and changes nothing.
+func (a *app) beforeUp(ctx context.Context, m *plan.Mesh, bundleDir string) error {
+	if err := a.chooseImages(m, bundleDir); err != nil {
+		return err
+	}
+	if err := a.settleVersion(ctx, m); err != nil {
+		return err
+	}
+	if err := m.Recover(ctx, false); err != nil {
+		return err
+	}
+	if err := m.CheckImmutable(); err != nil {
+		return err
+	}
+	if err := m.Preflight(ctx); err != nil {
+		return err
+	}
+	for _, name := range m.Dropped() {
+		if !m.PruneClusters && !a.quiet {
+			fmt.Fprintf(a.Err, "kept: kind cluster %s is not in the file (--prune-clusters removes it)\n", m.Topology.KindName(name))
+		}
+	}
+	return m.ResolveCharts(ctx)
 }
 
 var verifyModes = []string{"auto", "always", "full", "never"}
 
-func (a *app) runUp(ctx context.Context, m *plan.Mesh, verifyMode string) error {
+func (a *app) runUp(ctx context.Context, m *plan.Mesh, saved *planFile, verifyMode string) error {
 	folder, err := m.State.NewRun("up")
 	if err != nil {
 		return err
 	}
 	defer closeRun(folder)
 	logChildren(m, folder)
-	m.RecoverSettings(ctx)
 	steps := plan.Up(m)
+	if saved != nil {
+		steps = saved.Only(steps)
+	}
 	observe, done := a.watch(folder, steps)
 	result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 	done()
