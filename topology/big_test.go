@@ -28,7 +28,7 @@ func largest() map[string]string {
 		"values":        fill("spec:\n"+clusters+"  istio:\n    values:\n      pilot:\n        env:\n", "", number("          A_SETTING_OF_SOME_LENGTH_%d: \"and the value that it has\"\n")),
 		"short values":  fill("spec:\n"+clusters+"  istio: {values: {a: [", "1]}}\n", same("1, ")),
 		"patch":         fill(kind+"patches:\n        - |\n          kind: KubeletConfiguration\n", "", number("          setting%d: value\n")),
-		"labels":        fill(kind+"nodes:\n        - labels:\n", "", number("            example.com/a-label-of-some-length-%d: \"and a value\"\n")),
+		"labels":        fill(kind+"nodes:\n        - labels:\n", "", number("            example.com/a-label-of-some-length-%d: \"and-a-value\"\n")),
 		"wrong keys":    fill("spec:\n"+clusters, "", number("  unknown_key_%d: 1\n")),
 		"wrong values":  fill("spec:\n"+clusters+"  istio: {values: {a: [", "~]}}\n", same("~, ")),
 		"wrong labels":  fill(kind+"nodes:\n        - labels:\n", "", number("            kubernetes.io/a%d: \"a b\"\n")),
