@@ -60,16 +60,15 @@ func (d *decoder) value(path string, n *yaml.Node, into reflect.Value) {
 
 // plain refuses what no field accepts: null, aliases, anchors and tags.
 func (d *decoder) plain(path string, n *yaml.Node) bool {
-	where := d.place(n)
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.at(where, path, "an alias (*"+n.Value+") is used", "write the value out here")
+		d.at(d.place(n), path, "an alias (*"+n.Value+") is used", "write the value out here")
 	case n.Anchor != "":
-		d.at(where, path, "an anchor (&"+n.Anchor+") is used", "remove the anchor and write each value out")
+		d.at(d.place(n), path, "an anchor (&"+n.Anchor+") is used", "remove the anchor and write each value out")
 	case n.Style&yaml.TaggedStyle != 0:
-		d.at(where, path, "a tag ("+n.Tag+") is used", "remove the tag")
+		d.at(d.place(n), path, "a tag ("+n.Tag+") is used", "remove the tag")
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null":
-		d.at(where, path, "the value is null", "write a value ({} for a mapping's defaults), or remove the key")
+		d.at(d.place(n), path, "the value is null", "write a value ({} for a mapping's defaults), or remove the key")
 	default:
 		return true
 	}

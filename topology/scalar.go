@@ -63,7 +63,7 @@ func (d *decoder) free(path string, n *yaml.Node) any {
 	case yaml.SequenceNode:
 		result := make([]any, len(n.Content))
 		for i, item := range n.Content {
-			result[i] = d.free(fmt.Sprintf("%s[%d]", path, i), item)
+			result[i] = d.free(path+"["+strconv.Itoa(i)+"]", item)
 		}
 		return result
 	}
