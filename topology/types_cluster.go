@@ -10,8 +10,9 @@ type Cluster struct {
 	Name string `json:"name"`
 	// Provider says where the cluster comes from. Default: kind.
 	Provider Provider `json:"provider"`
-	// Network is Istio's network, a label value. Default: <name>-network, one for each cluster.
-	// Immutable on a live mesh.
+	// Network is Istio's network, a label value. Clusters of one network reach each other's pods
+	// without a gateway: kind clusters get routes for that, others must have them already.
+	// Default: <name>-network, one for each cluster. Immutable on a live mesh.
 	Network string `json:"network"`
 	// Locality of the cluster's nodes that say none of their own.
 	Locality Locality `json:"locality"`

@@ -5,6 +5,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,9 +39,10 @@ func (w *World) judgeNodesOf(c string) Result {
 			return fail("LOC001", "node %s of %s is in %s, the topology says %s", name, c, spelled(have), spelled(want[0]))
 		}
 	}
-	for place, n := range w.places(c) {
-		if have := count(nodes, place); have != n {
-			return fail("LOC001", "%d nodes of %s are in %s, the topology says %d", have, c, spelled(place), n)
+	declared := w.places(c)
+	for _, place := range slices.SortedFunc(maps.Keys(declared), compareLocality) {
+		if have := count(nodes, place); have != declared[place] {
+			return fail("LOC001", "%d nodes of %s are in %s, the topology says %d", have, c, spelled(place), declared[place])
 		}
 	}
 	var places []string

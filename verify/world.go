@@ -118,10 +118,12 @@ func (n Nodes) zones() []topology.Locality {
 	if len(all) < 2 {
 		return nil
 	}
-	slices.SortFunc(all, func(a, b topology.Locality) int {
-		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Zone, b.Zone))
-	})
+	slices.SortFunc(all, compareLocality)
 	return all
+}
+
+func compareLocality(a, b topology.Locality) int {
+	return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Zone, b.Zone))
 }
 
 // Locality is the one locality of all nodes; false when they differ or are unknown.

@@ -82,7 +82,7 @@ func Up(m *Mesh) []graph.Step {
 		}
 	}
 	for _, pair := range m.flat() {
-		steps = append(steps, m.between(pair, "routes@"+pair.From+":"+pair.To, "routes to the pods of "+pair.To, seconds(60), 0, m.podRoutes,
+		steps = append(steps, m.between(pair, "routes@"+pair.From+":"+pair.To, "routes to the pods of "+pair.To, minutes(3), seconds(1), m.podRoutes,
 			"cluster@"+pair.From, "cluster@"+pair.To))
 	}
 	for _, pair := range m.discovery() {
