@@ -52,7 +52,7 @@ func compare(t *testing.T, golden, got string) {
 // state: the meshes have none.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	for _, example := range []string{"two-clusters", "istio-settings", "docker-registry", "flat-network"} {
+	for _, example := range []string{"two-clusters", "istio-settings", "docker-registry", "flat-network", "primary-remote", "external-control-plane"} {
 		t.Run(example, func(t *testing.T) {
 			t.Parallel()
 			m := newMesh(t, "../../examples/"+example+"/topology.yaml")
@@ -73,6 +73,8 @@ func TestEveryStepHasACommand(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]*Mesh{
 		"published images": newMesh(t, "../../examples/two-clusters/topology.yaml"),
+		"a remote cluster": newMesh(t, "../../examples/primary-remote/topology.yaml"),
+		"an external one":  newMesh(t, "../../examples/external-control-plane/topology.yaml"),
 		"a flat network":   newMesh(t, "../../examples/flat-network/topology.yaml"),
 		"a mirror":         newMesh(t, "../../examples/docker-registry/topology.yaml"),
 		"a bundle":         withBundle(newMesh(t, "../../examples/docker-registry/topology.yaml")),

@@ -14,6 +14,36 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
+// controlPlane lists the steps of a cluster from its namespace to pods that are injected: by an
+// istiod of its own, or by that of another cluster.
+func (m *Mesh) controlPlane(c *topology.Cluster, in install.Mesh) []graph.Step {
+	var steps []graph.Step
+	on := func(step, title string, timeout, expected time.Duration, p part, needs ...string) {
+		steps = append(steps, m.on(c.Name, step+"@"+c.Name, title, timeout, expected, p, needs...))
+	}
+	namespace := "namespace@" + c.Name
+	if c.IsPrimary() {
+		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, namespace, "root")
+	}
+	if c.IsMember() {
+		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, namespace)
+	}
+	if !c.IsPrimary() {
+		return append(steps, m.served(c, in)...)
+	}
+	steps = append(steps, m.external(c, in)...)
+	on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, append(m.reads(c), "cacerts@"+c.Name)...)
+	return steps
+}
+
+// injects is the step after which pods of a cluster are injected.
+func (m *Mesh) injects(name string) string {
+	if m.Topology.Cluster(name).IsPrimary() {
+		return "istiod@" + name
+	}
+	return "injection@" + name
+}
+
 // served lists the steps of a cluster that another one's istiod serves, from the namespace to
 // pods that are injected.
 func (m *Mesh) served(c *topology.Cluster, in install.Mesh) []graph.Step {

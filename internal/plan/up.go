@@ -53,18 +53,8 @@ func Up(m *Mesh) []graph.Step {
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
 		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
-		if c.IsMember() {
-			on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, at("namespace"))
-		}
-		injects := at("istiod") // after it pods are injected
-		if c.IsPrimary() {
-			on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, at("namespace"), "root")
-			steps = append(steps, m.external(c, in)...)
-			on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, append(m.reads(c), at("cacerts"))...)
-		} else {
-			steps = append(steps, m.served(c, in)...)
-			injects = at("injection")
-		}
+		steps = append(steps, m.controlPlane(c, in)...)
+		injects := m.injects(name)
 		if c.HoldsConfig() {
 			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, install.MeshMTLS{Mesh: in}, injects, at("istio-base"))
 		}
