@@ -56,8 +56,12 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
+	deployment := "deployment/istiod"
+	if s.Revision != "" && s.Revision != "default" {
+		deployment += "-" + s.Revision
+	}
 	return diag.Hint(diag.Op(err, s.In.Cluster, "waiting for discovery"),
-		"istiod says why: "+s.In.Kubectl("-n istio-system logs --selector app=istiod --since=5m"))
+		"istiod says why: "+s.In.Kubectl("-n istio-system logs "+deployment+" --since=5m"))
 }
 
 func (s Synced) look(ctx context.Context) (done bool, state string, err error) {

@@ -47,9 +47,7 @@ func Up(m *Mesh) []graph.Step {
 			pullSecret = at("pull-secret")
 			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
 		}
-		if c.IsMember() && len(t.Spec.Namespaces) > 0 {
-			on("namespaces", "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, at("owner"))
-		}
+		steps = append(steps, m.namespaces(c, in)...)
 		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
 		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
@@ -97,6 +95,14 @@ func (m *Mesh) discovery() []topology.Pair {
 		}
 	}
 	return pairs
+}
+
+// namespaces are the file's own, in a cluster that has workloads.
+func (m *Mesh) namespaces(c *topology.Cluster, in install.Mesh) []graph.Step {
+	if !c.IsMember() || len(m.Topology.Spec.Namespaces) == 0 {
+		return nil
+	}
+	return []graph.Step{m.on(c.Name, "namespaces@"+c.Name, "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, "owner@"+c.Name)}
 }
 
 // exposure lets other networks reach a cluster's services through its east-west gateway.

@@ -28,12 +28,17 @@ const istioSkew = 1
 // and versions that Istio does not support together; what is only doubtful is returned as
 // warnings. It looks at every cluster that answers, changes none, and is idempotent.
 func (m *Mesh) SettleVersion(ctx context.Context) (warnings []string, err error) {
-	live, _ := m.live(ctx, m.Topology.Names()) // a cluster that does not answer is its own step's business
+	// A cluster that does not answer, or not fully, is its own step's business; Istio's steps look
+	// at the version once more.
+	live, _ := m.live(ctx, m.Topology.Names())
 	planes := map[string][]install.ControlPlane{}
 	for name, c := range live {
-		if planes[name], err = install.ControlPlanes(ctx, c); err != nil {
-			return nil, err
+		found, err := install.ControlPlanes(ctx, c)
+		if err != nil {
+			delete(live, name)
+			continue
 		}
+		planes[name] = found
 	}
 	if err := m.keepVersion(planes); err != nil {
 		return nil, err
@@ -123,9 +128,13 @@ func (m *Mesh) goesWith(name string, planes []install.ControlPlane) (warnings []
 // fitsCluster judges a live cluster's Kubernetes and proxies against the version to install.
 func (m *Mesh) fitsCluster(ctx context.Context, c *kube.Client) (warnings []string, err error) {
 	want := m.Topology.IstioRelease()
+	var pods corev1.PodList
 	version, err := c.Version(ctx)
+	if err == nil {
+		err = c.List(ctx, &pods)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil // as above
 	}
 	refused, warning := kubernetesFits(want, version)
 	if refused != "" {
@@ -133,10 +142,6 @@ func (m *Mesh) fitsCluster(ctx context.Context, c *kube.Client) (warnings []stri
 	}
 	if warning != "" {
 		warnings = append(warnings, c.Cluster+": "+warning)
-	}
-	var pods corev1.PodList
-	if err := c.List(ctx, &pods); err != nil {
-		return nil, c.Explain(err, "listing pods")
 	}
 	if warning := proxiesFit(want, pods.Items); warning != "" {
 		warnings = append(warnings, c.Cluster+": "+warning)

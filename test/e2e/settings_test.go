@@ -221,7 +221,8 @@ func (m *mesh) edit(old, new string) {
 func (m *mesh) changed() []string {
 	var ids []string
 	for _, e := range m.events("up") {
-		if id, ok := e["step"].(string); ok && e["event"] == "changed" {
+		// An istiod that starts anew reads its peers anew, which is waited for and changes nothing.
+		if id, ok := e["step"].(string); ok && e["event"] == "changed" && !strings.HasPrefix(id, "synced@") {
 			ids = append(ids, id)
 		}
 	}
