@@ -40,6 +40,12 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 		}
 		service["annotations"] = all
 	}
+	labels := map[string]any{"app": topology.EastWestGateway}
+	if len(cluster.EastWest.Addresses) == 0 {
+		// On the Service it tells istiod that this is the way into the network. Where peers use
+		// other addresses than the Service's, they are told in another way: see meshNetworks.
+		labels[topology.LabelNetwork] = cluster.Network
+	}
 	return overlay(e.gatewayValues(cluster, topology.EastWestSelector, cluster.EastWest.Replicas), map[string]any{
 		"labels": labels,
 		"env": map[string]any{
@@ -58,7 +64,7 @@ func (e EastWestGateway) gateway(c *kube.Client) (gateway, bool, error) {
 		return gateway{}, false, err
 	}
 	return gateway{
-		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster),
+		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster), adopt: e.adopts(c),
 		address: cluster.EastWest.Service.Type == "LoadBalancer" && cluster.LoadBalancer.Type != "None",
 	}, true, nil
 }

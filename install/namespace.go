@@ -6,8 +6,11 @@ package install
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -41,9 +44,35 @@ func (n SystemNamespace) Do(ctx context.Context, c *kube.Client, _ graph.Change)
 	return c.Apply(ctx, want)
 }
 
-// Remove deletes the namespace if it is ours, with all that is in it, and does not wait.
+// Remove deletes the namespace if it is ours and nobody else has put anything there, and waits
+// until it is gone. One that stays gets back the labels that it had.
 func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
-	return removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace)
+	change, err := n.LookRemove(ctx, c)
+	if err != nil || !change.Needed() {
+		return err
+	}
+	others, err := Strangers(ctx, c, n.Mesh, topology.SystemNamespace)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(change.Reason, "namespace ") && len(others) == 0 {
+		if err := removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace); err != nil {
+			return err
+		}
+		return awaitGone(ctx, c, topology.SystemNamespace)
+	}
+	if len(others) > 0 {
+		n.keeps(ctx, c, "namespace %s is kept: %s is not ours", topology.SystemNamespace, others[0])
+	}
+	// An apply that sets nothing gives up what only we had set; what others set too stays.
+	return c.Apply(ctx, kube.Namespace(topology.SystemNamespace, nil))
+}
+
+// managedByUs says whether server-side apply knows us as the manager of a field of the object.
+func managedByUs(obj client.Object) bool {
+	return slices.ContainsFunc(obj.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
 
 // want is the namespace as it shall be: ours when we make it; when it was there before, it

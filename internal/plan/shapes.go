@@ -41,8 +41,11 @@ func (m *Mesh) external(c *topology.Cluster, in install.Mesh) []graph.Step {
 	if !c.IsExternal() {
 		return nil
 	}
-	serve := m.on(c.Name, "serve@"+c.Name, "istiod reachable for the clusters that it serves", minutes(6), seconds(1), install.ExternalService{Mesh: in},
-		"loadbalancer@"+c.Name, "namespace@"+c.Name)
+	needs := []string{"namespace@" + c.Name}
+	if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		needs = []string{"loadbalancer@" + c.Name, "namespace@" + c.Name}
+	}
+	serve := m.on(c.Name, "serve@"+c.Name, "istiod reachable for the clusters that it serves", minutes(6), seconds(1), install.ExternalService{Mesh: in}, needs...)
 	if !m.selected(c.Config) {
 		return []graph.Step{serve}
 	}

@@ -62,14 +62,24 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 		return nil, err
 	}
 	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
-	if err := a.findEngine(ctx, m); err != nil {
+	recorded, err := dir.Engine()
+	if err != nil {
 		return nil, err
 	}
-	m.FindOwner = func(ctx context.Context) (string, error) { return kind.FindOwner(ctx, m.Engine, t.Metadata.Name) }
+	if plan.NeedsEngine(t) || recorded.Name != "" { // it may hold clusters that the file had before
+		if err := a.findEngine(ctx, m); err != nil {
+			return nil, err
+		}
+		if !t.OwnsNetwork() {
+			m.FindOwner = func(ctx context.Context) (string, error) { return kind.FindOwner(ctx, m.Engine, t.Metadata.Name) }
+		}
+	}
 	if _, err := m.RecoverOwner(ctx, false); err != nil {
 		return nil, err
 	}
-	m.Provider = provider(m)
+	if m.Engine != nil {
+		m.Provider = provider(m)
+	}
 	return m, nil
 }
 
@@ -170,6 +180,13 @@ func sameEngine(m *plan.Mesh, recorded state.Engine) error {
 // and gives the topology an owner id. Call it with the lock held, when nothing is to be
 // refused any more.
 func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
+	if m.Engine == nil {
+		if owner {
+			_, err := m.RecoverOwner(ctx, true)
+			return err
+		}
+		return nil // every cluster is the user's own
+	}
 	var err error
 	if m.Engine, err = cluster.Prepare(ctx, m.Facts, m.State.Path); err != nil {
 		return err
@@ -230,6 +247,11 @@ func (a *app) chooseImages(m *plan.Mesh, dir string) error {
 		return nil
 	}
 	named := dir != ""
+	if !named && !plan.NeedsEngine(m.Topology) {
+		// Clusters of the user's own pull their images themselves, whatever lies on this host.
+		m.Pull = true
+		return nil
+	}
 	if !named {
 		dir = bundle.DefaultDir()
 	}
