@@ -59,7 +59,7 @@ func (o Object) automatic() bool {
 	case "Event", "Event.events.k8s.io", "Endpoints", "EndpointSlice.discovery.k8s.io", "Lease.coordination.k8s.io", "PodMetrics.metrics.k8s.io":
 		return true
 	case "ConfigMap":
-		return o.Name == "kube-root-ca.crt" || o.Name == topology.RootCertConfigMap || slices.ContainsFunc(elections(), func(name string) bool { return strings.HasPrefix(o.Name, name) })
+		return o.Name == "kube-root-ca.crt" || o.Name == topology.RootCertConfigMap || o.Name == crlConfigMap || slices.ContainsFunc(elections(), func(name string) bool { return strings.HasPrefix(o.Name, name) })
 	case "ServiceAccount":
 		return o.Name == "default"
 	}

@@ -4,6 +4,7 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -68,10 +69,11 @@ func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
 	return c.Apply(ctx, kube.Namespace(topology.SystemNamespace, nil))
 }
 
-// managedByUs says whether server-side apply knows us as the manager of a field of the object.
-func managedByUs(obj client.Object) bool {
+// labelledByUs says whether server-side apply knows us as a manager of a label of the object.
+func labelledByUs(obj client.Object, label string) bool {
 	return slices.ContainsFunc(obj.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply
+		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
+			entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.Raw, []byte(`"f:`+label+`"`))
 	})
 }
 

@@ -181,7 +181,7 @@ func (n SystemNamespace) LookRemove(ctx context.Context, c *kube.Client) (graph.
 		return graph.Change{}, c.Explain(err, "reading namespace "+topology.SystemNamespace)
 	case owned(&found, n.Mesh):
 		return there("namespace " + topology.SystemNamespace), nil
-	case managedByUs(&found):
+	case labelledByUs(&found, topology.LabelNetwork):
 		return there("label " + topology.LabelNetwork + " of namespace " + topology.SystemNamespace), nil
 	}
 	return there(), nil

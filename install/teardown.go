@@ -23,6 +23,10 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
+// crlConfigMap is the list of revoked certificates that istiod writes into every namespace beside
+// the root certificate (PILOT_CRL_CONFIGMAP in pilot/pkg/features of istio.io/istio).
+const crlConfigMap = "istio-ca-crl"
+
 // elections are the leader elections of istiod (pilot/pkg/leaderelection in istio.io/istio):
 // it keeps each in a ConfigMap, or a Lease, of that name in its namespace; those for each
 // revision have "-<revision>" appended.
@@ -73,7 +77,7 @@ func (l Leftovers) find(ctx context.Context, c *kube.Client) ([]client.Object, e
 	}
 	var gone []client.Object
 	for i := range roots.Items {
-		if roots.Items[i].Name == topology.RootCertConfigMap {
+		if name := roots.Items[i].Name; name == topology.RootCertConfigMap || name == crlConfigMap {
 			gone = append(gone, &roots.Items[i])
 		}
 	}

@@ -48,6 +48,7 @@ func (c *collector) existing(t *Topology) {
 		any = true
 		c.sameCluster(t, at, i)
 		c.onKindOnly(at, cluster)
+		c.ownPrimary(t, at, cluster)
 		if cluster.Provider.Kubeconfig.LabelNodes && cluster.Locality.Region == "" {
 			c.add(at+".provider.kubeconfig.labelNodes", "there is no locality to label nodes with", "write locality: {region: ..., zone: ...} for the cluster")
 		}
@@ -65,6 +66,20 @@ func (c *collector) existing(t *Topology) {
 		if path := "spec.credentials." + field.name; !c.said(path) {
 			c.add(path, "it must be chosen where a cluster is your own: peers get tokens of it", field.fix)
 		}
+	}
+}
+
+// ownPrimary refuses, until it is built, a cluster of the user's own in another shape than that of
+// a primary that serves itself alone.
+func (c *collector) ownPrimary(t *Topology, at string, cluster *Cluster) {
+	const why = "clusters of your own that are served by another's control plane, or serve others, are planned, but not built yet"
+	switch {
+	case cluster.Primary != cluster.Name:
+		c.add(at+".primary", why, "remove it, or use provider.kind")
+	case cluster.Config != cluster.Name:
+		c.add(at+".config", why, "remove it, or use provider.kind")
+	case len(t.Served(cluster.Name)) > 0:
+		c.add(at+".provider.kubeconfig", why, "let another cluster serve "+quoted(t.Served(cluster.Name)))
 	}
 }
 

@@ -43,8 +43,8 @@ func (p checked) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 // Do is never called, because Look never asks for it.
 func (checked) Do(context.Context, *kube.Client, graph.Change) error { return nil }
 
-// owned gives a part, or the check in its place where somebody else owns it.
-func owned(manage bool, field string, p part, check looker) part {
+// managed gives a part, or the check in its place where somebody else owns it.
+func managed(manage bool, field string, p part, check looker) part {
 	if manage {
 		return p
 	}

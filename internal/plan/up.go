@@ -58,6 +58,9 @@ func Up(m *Mesh) []graph.Step {
 		if c.IsMember() && len(t.Spec.Namespaces) > 0 {
 			on("namespaces", "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, at("owner"))
 		}
+		if c.IsExisting() && c.Provider.Kubeconfig.LabelNodes {
+			on("node-labels", "locality of nodes", seconds(60), 0, install.NodeLabels{Mesh: in}, at("owner"))
+		}
 		balancer := pullSecret
 		if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
 			balancer = at("loadbalancer")
