@@ -25,8 +25,11 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 	labels := map[string]any{"app": topology.EastWestGateway}
 	if e.Topology.CrossesNetworks(cluster.Name) {
 		ports = append(ports, port("tls", topology.PortCrossNetwork, 0))
-		// On the Service it tells istiod that this is the way into the network.
-		labels[topology.LabelNetwork] = cluster.Network
+		if len(cluster.EastWest.Addresses) == 0 {
+			// On the Service it tells istiod that this is the way into the network. Where peers use
+			// other addresses than the Service's, they are told in another way: see meshNetworks.
+			labels[topology.LabelNetwork] = cluster.Network
+		}
 	}
 	if e.Topology.ServesThroughGateway(cluster.Name) {
 		labels[topology.LabelServesIstiod] = "true"
@@ -39,12 +42,6 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 			all[key] = value
 		}
 		service["annotations"] = all
-	}
-	labels := map[string]any{"app": topology.EastWestGateway}
-	if len(cluster.EastWest.Addresses) == 0 {
-		// On the Service it tells istiod that this is the way into the network. Where peers use
-		// other addresses than the Service's, they are told in another way: see meshNetworks.
-		labels[topology.LabelNetwork] = cluster.Network
 	}
 	return overlay(e.gatewayValues(cluster, topology.EastWestSelector, cluster.EastWest.Replicas), map[string]any{
 		"labels": labels,

@@ -15,7 +15,7 @@ func (m Mesh) meshNetworks() map[string]any {
 	networks := map[string]any{}
 	for i := range m.Topology.Spec.Clusters {
 		c := &m.Topology.Spec.Clusters[i]
-		if len(c.EastWest.Addresses) == 0 || !m.Topology.HasEastWestGateway(c.Name) {
+		if len(c.EastWest.Addresses) == 0 || !m.Topology.CrossesNetworks(c.Name) {
 			continue
 		}
 		network, _ := networks[c.Network].(map[string]any)
