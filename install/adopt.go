@@ -112,7 +112,7 @@ func (b IstioBase) foreignDefinitions(ctx context.Context, c *kube.Client) (map[
 // withDefinitions is the release as it is installed: without definitions that are somebody
 // else's, unless those are taken over.
 func (b IstioBase) withDefinitions(ctx context.Context, c *kube.Client) (Release, error) {
-	r, err := b.Release()
+	r, err := b.Release(c)
 	if err != nil {
 		return r, err
 	}

@@ -40,9 +40,9 @@ func (i OthersIstio) Look(ctx context.Context, c *kube.Client) (graph.Change, er
 			return graph.Change{}, err
 		}
 	}
-	p := f.Control(i.revision())
+	p := f.Control(i.Topology.RevisionName())
 	if p == nil {
-		return graph.Change{Action: graph.Create, Reason: "there is no istiod of revision " + i.revision()}, nil
+		return graph.Change{Action: graph.Create, Reason: "there is no istiod of revision " + i.Topology.RevisionName()}, nil
 	}
 	j := fitting{f: f, t: i.Topology, owner: i.Owner, c: cluster}
 	if j.matches(*p); len(j.errs) > 0 {
@@ -63,9 +63,9 @@ func (i OthersIstio) Look(ctx context.Context, c *kube.Client) (graph.Change, er
 // untold is a gateway address of the file that the istiod was not told of; "" for none.
 func (i OthersIstio) untold(ctx context.Context, c *kube.Client) (string, error) {
 	var found corev1.ConfigMap
-	err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: i.revisioned("istio")}, &found)
+	err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: i.Topology.Revisioned("istio")}, &found)
 	if err != nil && !kube.Absent(err) {
-		return "", c.Explain(err, "reading ConfigMap "+i.revisioned("istio"))
+		return "", c.Explain(err, "reading ConfigMap "+i.Topology.Revisioned("istio"))
 	}
 	for _, other := range i.Topology.Spec.Clusters {
 		for _, address := range other.EastWest.Addresses {

@@ -144,7 +144,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 	}
 	for i := range list.Items {
 		istiod := &list.Items[i]
-		p := ControlPlane{
+		p := FoundControl{
 			Deployment: istiod.Name, Revision: cmp.Or(istiod.Labels["istio.io/rev"], "default"),
 			Ready: istiod.Status.ReadyReplicas > 0, Origin: d.origin(istiod), Version: version(istiod),
 		}
@@ -162,9 +162,9 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 		if err := d.configured(ctx, istiod.Namespace, suffix, &p); err != nil {
 			return err
 		}
-		f.ControlPlanes = append(f.ControlPlanes, p)
+		f.Controls = append(f.Controls, p)
 	}
-	slices.SortFunc(f.ControlPlanes, func(a, b ControlPlane) int {
+	slices.SortFunc(f.Controls, func(a, b FoundControl) int {
 		if (a.Revision == "default") != (b.Revision == "default") {
 			return map[bool]int{true: -1, false: 1}[a.Revision == "default"]
 		}
@@ -174,7 +174,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 }
 
 // configured reads what a control plane was told, from the two ConfigMaps of its revision.
-func (d describer) configured(ctx context.Context, namespace, suffix string, p *ControlPlane) error {
+func (d describer) configured(ctx context.Context, namespace, suffix string, p *FoundControl) error {
 	text := func(name, key string) (string, error) {
 		var found corev1.ConfigMap
 		err := d.c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &found)

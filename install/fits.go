@@ -84,7 +84,7 @@ func (j *fitting) controls() {
 		return
 	}
 	wanted := cmp.Or(j.t.Spec.Istio.Revision, "default")
-	for _, p := range j.f.ControlPlanes {
+	for _, p := range j.f.Controls {
 		switch {
 		case j.ours(p.Origin):
 			j.matches(p)
@@ -112,7 +112,7 @@ func (j *fitting) root() string {
 }
 
 // matches compares a control plane that stays with the file.
-func (j *fitting) matches(p ControlPlane) {
+func (j *fitting) matches(p FoundControl) {
 	for _, field := range []struct{ what, found, said, path string }{
 		{"mesh ID", p.MeshID, j.t.Spec.Mesh.ID, "spec.mesh.id"},
 		{"trust domain", p.TrustDomain, j.t.Spec.Mesh.TrustDomain, "spec.mesh.trustDomain"},
@@ -164,7 +164,7 @@ func (j *fitting) gateways() {
 
 func (j *fitting) webhooks() {
 	for _, w := range j.f.Webhooks {
-		known := slices.ContainsFunc(j.f.ControlPlanes, func(p ControlPlane) bool { return strings.HasSuffix(w.Service, "/"+p.Deployment) })
+		known := slices.ContainsFunc(j.f.Controls, func(p FoundControl) bool { return strings.HasSuffix(w.Service, "/"+p.Deployment) })
 		switch {
 		case w.Missing && (w.Blocks || w.Istio) && !j.ours(w.Origin):
 			j.no("bring that service back, or remove it: kubectl delete "+strings.ToLower(w.Kind)+" "+w.Name,

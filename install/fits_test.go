@@ -41,14 +41,14 @@ func empty() Found {
 	return Found{Cluster: "east", Kubernetes: "v1.36.3", Balancer: Balancer{Evidence: "Service shop/web has 203.0.113.5", Addresses: 1}}
 }
 
-func running(change func(*ControlPlane)) Found {
+func running(change func(*FoundControl)) Found {
 	f := empty()
-	p := ControlPlane{Deployment: "istiod", Revision: "default", Version: "1.31.0", MeshID: "usmesh", ClusterName: "east", Network: "east-network",
+	p := FoundControl{Deployment: "istiod", Revision: "default", Version: "1.31.0", MeshID: "usmesh", ClusterName: "east", Network: "east-network",
 		TrustDomain: "cluster.local", Ready: true, Origin: Origin{Release: "istio-system/istiod"}}
 	if change != nil {
 		change(&p)
 	}
-	f.ControlPlanes, f.Network, f.Roots, f.RootFrom = []ControlPlane{p}, "east-network", []string{"SHA256:ab"}, "secret cacerts"
+	f.Controls, f.Network, f.Roots, f.RootFrom = []FoundControl{p}, "east-network", []string{"SHA256:ab"}, "secret cacerts"
 	f.Webhooks = []Webhook{{Kind: "MutatingWebhookConfiguration", Name: "istio-sidecar-injector", Service: "istio-system/istiod", Istio: true}}
 	return f
 }
@@ -75,14 +75,14 @@ func TestFits(t *testing.T) {
 			"adopt: true"},
 		"Istio taken over":     {running(nil), adopted, "", ""},
 		"Istio only checked":   {running(nil), plain + ", manage: {istio: false}", "", ""},
-		"Istio that is ours":   {running(func(p *ControlPlane) { p.Origin = Origin{Topology: "usmesh", Owner: us} }), plain, "", ""},
-		"a wrong mesh ID":      {running(func(p *ControlPlane) { p.MeshID = "mesh1" }), adopted, "the mesh ID mesh1, and the file says usmesh", "write mesh1 as spec.mesh.id"},
-		"ours, hand-edited ID": {running(func(p *ControlPlane) { p.MeshID, p.Origin = "mesh1", Origin{Topology: "usmesh", Owner: us} }), plain, "the mesh ID mesh1", ""},
-		"a wrong cluster name": {running(func(p *ControlPlane) { p.ClusterName = "Kubernetes" }), adopted, "the cluster name Kubernetes", ""},
-		"a wrong trust domain": {running(func(p *ControlPlane) { p.TrustDomain = "a.example" }), adopted, "the trust domain a.example", ""},
-		"another minor":        {running(func(p *ControlPlane) { p.Version = "1.30.4" }), adopted, "Istio 1.30.4, and the file says 1.31.0", "never changes a minor version"},
-		"another patch":        {running(func(p *ControlPlane) { p.Version = "1.31.9" }), adopted, "", ""},
-		"another revision":     {running(func(p *ControlPlane) { p.Revision = "canary" }), adopted, "there is another control plane", "spec.istio.revision: canary"},
+		"Istio that is ours":   {running(func(p *FoundControl) { p.Origin = Origin{Topology: "usmesh", Owner: us} }), plain, "", ""},
+		"a wrong mesh ID":      {running(func(p *FoundControl) { p.MeshID = "mesh1" }), adopted, "the mesh ID mesh1, and the file says usmesh", "write mesh1 as spec.mesh.id"},
+		"ours, hand-edited ID": {running(func(p *FoundControl) { p.MeshID, p.Origin = "mesh1", Origin{Topology: "usmesh", Owner: us} }), plain, "the mesh ID mesh1", ""},
+		"a wrong cluster name": {running(func(p *FoundControl) { p.ClusterName = "Kubernetes" }), adopted, "the cluster name Kubernetes", ""},
+		"a wrong trust domain": {running(func(p *FoundControl) { p.TrustDomain = "a.example" }), adopted, "the trust domain a.example", ""},
+		"another minor":        {running(func(p *FoundControl) { p.Version = "1.30.4" }), adopted, "Istio 1.30.4, and the file says 1.31.0", "never changes a minor version"},
+		"another patch":        {running(func(p *FoundControl) { p.Version = "1.31.9" }), adopted, "", ""},
+		"another revision":     {running(func(p *FoundControl) { p.Revision = "canary" }), adopted, "there is another control plane", "spec.istio.revision: canary"},
 		"a CA of its own":      {with(running(nil), func(f *Found) { f.RootFrom = "istiod's own CA" }), adopted, "signs with a CA of its own: root SHA256:ab", "plugged-in CA"},
 		"checked and absent":   {empty(), plain + ", manage: {istio: false}", "there is no istiod of revision default", "manage: {istio: true}"},
 		"no balancer":          {with(empty(), func(f *Found) { f.Balancer = Balancer{} }), plain, "nothing shows that there is a load balancer", "MetalLB"},
@@ -131,7 +131,7 @@ func TestFits(t *testing.T) {
 // TestFitsTellsAll: problems are told together, not one after the other.
 func TestFitsTellsAll(t *testing.T) {
 	t.Parallel()
-	f := with(running(func(p *ControlPlane) { p.MeshID = "mesh1" }), func(f *Found) { f.Network, f.Balancer = "net9", Balancer{} })
+	f := with(running(func(p *FoundControl) { p.MeshID = "mesh1" }), func(f *Found) { f.Network, f.Balancer = "net9", Balancer{} })
 	if errs := f.Fits(own(t, adopted), us); len(errs) != 3 {
 		t.Errorf("%d problems: %v", len(errs), errs)
 	}

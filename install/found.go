@@ -17,8 +17,8 @@ type Found struct {
 	Cluster, Kubernetes string
 	// Topology and Owner are those of the cluster's own record, kube-system/meshfed-owner.
 	Topology, Owner string
-	// ControlPlanes are the istiods, the default revision first.
-	ControlPlanes []ControlPlane
+	// Controls are the istiods, the default revision first.
+	Controls []FoundControl
 	// Network is the label of namespace istio-system.
 	Network string
 	// Roots are fingerprints of what the control plane trusts, and RootFrom where they were read:
@@ -37,8 +37,8 @@ type Found struct {
 	Balancer Balancer
 }
 
-// ControlPlane is an istiod.
-type ControlPlane struct {
+// FoundControl is an istiod.
+type FoundControl struct {
 	// Deployment and Revision ("default" for the one without) of istiod.
 	Deployment, Revision string
 	// Version is Istio's, for example 1.31.0.
@@ -118,16 +118,16 @@ type Balancer struct {
 }
 
 // Control is the istiod of a revision; nil without one.
-func (f Found) Control(revision string) *ControlPlane {
-	i := slices.IndexFunc(f.ControlPlanes, func(c ControlPlane) bool { return c.Revision == cmp.Or(revision, "default") })
+func (f Found) Control(revision string) *FoundControl {
+	i := slices.IndexFunc(f.Controls, func(c FoundControl) bool { return c.Revision == cmp.Or(revision, "default") })
 	if i < 0 {
 		return nil
 	}
-	return &f.ControlPlanes[i]
+	return &f.Controls[i]
 }
 
 // String is one line about a control plane: version, revision, mesh ID, cluster, network, owner.
-func (c ControlPlane) String() string {
+func (c FoundControl) String() string {
 	known := func(s string) string { return cmp.Or(s, "unknown") }
 	return fmt.Sprintf("Istio %s (revision %s, mesh ID %s, cluster name %s, network %s, trust domain %s), installed by %s",
 		known(c.Version), c.Revision, known(c.MeshID), known(c.ClusterName), known(c.Network), known(c.TrustDomain), c.Origin)

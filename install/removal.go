@@ -36,6 +36,7 @@ var (
 	_ Removal = IstioBase{}
 	_ Removal = CACerts{}
 	_ Removal = PullSecret{}
+	_ Removal = Namespaces{}
 	_ Removal = SystemNamespace{}
 	_ Removal = MetalLB{}
 )
@@ -46,22 +47,6 @@ func there(names ...string) graph.Change {
 		return graph.Change{Action: graph.None, Reason: "not there"}
 	}
 	return graph.Change{Action: graph.Delete, Reason: strings.Join(names, ", ")}
-}
-
-// LookRemove implements Removal for a release: one of somebody else's is not there for us.
-func (r Release) LookRemove(_ context.Context, c *kube.Client) (graph.Change, error) {
-	cfg, err := r.configure(c)
-	if err != nil {
-		return graph.Change{}, err
-	}
-	last, err := r.last(cfg)
-	if err != nil {
-		return graph.Change{}, r.explain(c, "looking at", err)
-	}
-	if last == nil || r.ours(last) != nil {
-		return there(), nil
-	}
-	return there("release " + r.Name), nil
 }
 
 // takeAway removes a release if it is ours and waits until its pods have ended; one that was taken
@@ -91,18 +76,8 @@ func (m Mesh) named(release string) Release {
 }
 
 // LookRemove implements Removal.
-func (e EastWestGateway) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	return e.named(topology.EastWestGateway).LookRemove(ctx, c)
-}
-
-// LookRemove implements Removal.
-func (i IngressGateway) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	return i.named(topology.IngressGateway).LookRemove(ctx, c)
-}
-
-// LookRemove implements Removal.
 func (i Istiod) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	return i.named(i.revisioned(istiodRelease)).LookRemove(ctx, c)
+	return i.named(i.Topology.IstiodName()).LookRemove(ctx, c)
 }
 
 // LookRemove implements Removal.
@@ -166,6 +141,25 @@ func (b IstioBase) LookRemove(ctx context.Context, c *kube.Client) (graph.Change
 	}
 	if len(kept) > 0 {
 		names = append(names, fmt.Sprintf("labels of %d definitions that are kept", len(kept)))
+	}
+	return there(names...), nil
+}
+
+// LookRemove implements Removal.
+func (n Namespaces) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	var names []string
+	for _, each := range n.Topology.Spec.Namespaces {
+		var found corev1.Namespace
+		err := c.Get(ctx, client.ObjectKey{Name: each.Name}, &found)
+		switch {
+		case kube.Absent(err):
+		case err != nil:
+			return graph.Change{}, c.Explain(err, "reading namespace "+each.Name)
+		case owned(&found, n.Mesh):
+			names = append(names, "namespace "+each.Name)
+		case setByUs(&found, topology.LabelInjection) || setByUs(&found, topology.LabelRevision):
+			names = append(names, "the label for injection of namespace "+each.Name)
+		}
 	}
 	return there(names...), nil
 }

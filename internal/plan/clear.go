@@ -50,7 +50,7 @@ func (m *Mesh) clear(name string) []graph.Step {
 	after(removalStep{"leftovers", "what istiod made by itself", minutes(1), install.Leftovers{Mesh: in}},
 		removalStep{"istio-base", "Istio's custom resources", minutes(5), install.IstioBase{Mesh: in}},
 		removalStep{"cacerts", "intermediate CA", minutes(1), install.CACerts{Mesh: in}})
-	row := []removalStep{}
+	row := []removalStep{{"namespaces", "namespaces of the file", minutes(5), install.Namespaces{Mesh: in}}}
 	for _, secret := range m.pullSecrets(in) {
 		row = append(row, removalStep{"pull-secret-" + secret.Namespace, "login for the mirror", minutes(1), secret})
 	}

@@ -74,7 +74,7 @@ func (r Running) File() ([]byte, error) {
 		if f.Topology != "" {
 			name = f.Topology
 		}
-		clusters[i] = clusterOf(f, f.ControlPlanes[0], r.Contexts[i])
+		clusters[i] = clusterOf(f, f.Controls[0], r.Contexts[i])
 	}
 	return yaml.Marshal(map[string]any{
 		"apiVersion": topology.APIVersion, "kind": topology.Kind, "metadata": map[string]any{"name": strings.Trim(name, "-")},
@@ -91,17 +91,17 @@ func (r Running) File() ([]byte, error) {
 var notLabel = regexp.MustCompile(`[^a-z0-9-]+`)
 
 // agree refuses clusters that are no mesh; it returns the first one's control plane.
-func (r Running) agree() (install.ControlPlane, error) {
+func (r Running) agree() (install.FoundControl, error) {
 	var errs []error
-	var first install.ControlPlane
+	var first install.FoundControl
 	for i, f := range r.Found {
-		if len(f.ControlPlanes) == 0 {
+		if len(f.Controls) == 0 {
 			errs = append(errs, diag.Hint(fmt.Errorf("there is no istiod behind context %s", r.Contexts[i]),
 				"remote clusters, whose control plane is elsewhere, are not recognised without a file yet: name them in one, with primary:"))
 			continue
 		}
-		p := f.ControlPlanes[0]
-		if first == (install.ControlPlane{}) {
+		p := f.Controls[0]
+		if first == (install.FoundControl{}) {
 			first = p
 			continue
 		}
@@ -114,7 +114,7 @@ func (r Running) agree() (install.ControlPlane, error) {
 	return first, errors.Join(errs...)
 }
 
-func clusterOf(f install.Found, p install.ControlPlane, context string) map[string]any {
+func clusterOf(f install.Found, p install.FoundControl, context string) map[string]any {
 	c := map[string]any{
 		"name": p.ClusterName, "network": cmp.Or(p.Network, f.Network),
 		"provider": map[string]any{"kubeconfig": map[string]any{"context": context}},

@@ -20,7 +20,7 @@ func Up(m *Mesh) []graph.Step {
 		m.host(),
 		m.step("roots", "roots agree", minutes(2), 0, rootsAgree{m}, "host"),
 	}
-	network := m.network()
+	network := m.groundSteps()
 	steps = append(steps, network...)
 	made := "roots" // what clusters of the user's own, and the root, wait for
 	if len(network) > 0 {
@@ -67,9 +67,7 @@ func Up(m *Mesh) []graph.Step {
 			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		}
 		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.SystemNamespace{Mesh: in}), pullSecret)
-		if c.Manage.RemoteSecrets {
-			on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
-		}
+		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
 		if c.IsMember() {
 			on("istio-base", "Istio's custom resources", minutes(3), seconds(8), managed(c.Manage.Istio, "istio", install.IstioBase{Mesh: in}, install.OthersDefinitions{Mesh: in}), at("namespace"))
 		}
@@ -113,8 +111,8 @@ func Up(m *Mesh) []graph.Step {
 	return append(steps, m.droppedSteps()...)
 }
 
-// network lists the steps by which clusters can be made on this host; none where none is to be.
-func (m *Mesh) network() []graph.Step {
+// groundSteps lists the steps by which clusters can be made on this host; none where none is to be.
+func (m *Mesh) groundSteps() []graph.Step {
 	if len(m.made()) == 0 {
 		return nil
 	}
