@@ -104,7 +104,7 @@ func (o own) balance(t *testing.T, b *bundle.Bundle, addresses string) {
 		t.Fatal(err)
 	}
 	c := o.client(t)
-	eventually(t, "the node of "+o.name, func(ctx context.Context) (bool, string, error) {
+	await(t, "the node of "+o.name, func(ctx context.Context) (bool, string, error) {
 		var nodes corev1.NodeList
 		err := c.List(ctx, &nodes)
 		ready := err == nil && len(nodes.Items) == 1 && slices.ContainsFunc(nodes.Items[0].Status.Conditions, func(c corev1.NodeCondition) bool {
@@ -125,7 +125,7 @@ func (o own) balance(t *testing.T, b *bundle.Bundle, addresses string) {
 	if err := c.Create(t.Context(), service); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an address of Service shop/web", func(ctx context.Context) (bool, string, error) {
+	await(t, "an address of Service shop/web", func(ctx context.Context) (bool, string, error) {
 		address, state, err := serviceAddress(ctx, c, "shop", "web")
 		return address != "", state, err
 	})
@@ -143,7 +143,7 @@ func serviceAddress(ctx context.Context, c *kube.Client, namespace, name string)
 	return "", "it has none", nil
 }
 
-func eventually(t *testing.T, what string, look func(context.Context) (bool, string, error)) {
+func await(t *testing.T, what string, look func(context.Context) (bool, string, error)) {
 	t.Helper()
 	if err := poll.Until(t.Context(), poll.Options{What: what, Interval: 300 * time.Millisecond, Deadline: 5 * time.Minute}, look); err != nil {
 		t.Fatal(err)
