@@ -146,7 +146,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 		istiod := &list.Items[i]
 		p := FoundControl{
 			Deployment: istiod.Name, Revision: cmp.Or(istiod.Labels["istio.io/rev"], "default"),
-			Ready: istiod.Status.ReadyReplicas > 0, Origin: d.origin(istiod), Version: version(istiod),
+			Ready: istiod.Status.ReadyReplicas > 0, Origin: d.origin(istiod), Version: versionOf(istiod),
 		}
 		for _, container := range istiod.Spec.Template.Spec.Containers {
 			for _, e := range container.Env {
@@ -201,19 +201,6 @@ func (d describer) configured(ctx context.Context, namespace, suffix string, p *
 	p.Network = injected.Global.Network
 	p.ClusterName = cmp.Or(p.ClusterName, injected.Global.MultiCluster.ClusterName)
 	return nil
-}
-
-// version is that of an istiod: its label, else the tag of its image.
-func version(istiod *appsv1.Deployment) string {
-	tag := ""
-	for _, container := range istiod.Spec.Template.Spec.Containers {
-		image, _, _ := strings.Cut(container.Image, "@")
-		if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
-			tag = image[i+1:]
-		}
-	}
-	tag, _, _ = strings.Cut(tag, "-") // 1.31.0-distroless
-	return cmp.Or(tag, istiod.Labels["app.kubernetes.io/version"])
 }
 
 func (d describer) roots(ctx context.Context, f *Found) error {

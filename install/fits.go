@@ -54,8 +54,8 @@ func (j *fitting) ours(o Origin) bool { return o.Ours(j.t.Metadata.Name, j.owner
 func (j *fitting) kubernetes() {
 	minor := strings.Join(strings.SplitN(strings.TrimPrefix(j.f.Kubernetes, "v"), ".", 3)[:min(2, strings.Count(j.f.Kubernetes, ".")+1)], ".")
 	if !slices.Contains(topology.KubernetesVersions(), minor) {
-		j.no("Istio "+j.t.Spec.Istio.Version+" supports "+strings.Join(topology.KubernetesVersions(), ", "),
-			"it runs Kubernetes %s, which Istio %s does not support", j.f.Kubernetes, j.t.Spec.Istio.Version)
+		j.no("Istio "+j.t.IstioRelease()+" supports "+strings.Join(topology.KubernetesVersions(), ", "),
+			"it runs Kubernetes %s, which Istio %s does not support", j.f.Kubernetes, j.t.IstioRelease())
 	}
 }
 
@@ -124,19 +124,14 @@ func (j *fitting) matches(p FoundControl) {
 				"its istiod has the %s %s, and the file says %s", field.what, field.found, field.said)
 		}
 	}
-	if p.Version != "" && minor(p.Version) != minor(j.t.Spec.Istio.Version) {
+	if p.Version != "" && topology.Minor(p.Version) != topology.Minor(j.t.IstioRelease()) {
 		j.no("meshfed never changes a minor version: upgrade it first, or write its version",
-			"its istiod is Istio %s, and the file says %s", p.Version, j.t.Spec.Istio.Version)
+			"its istiod is Istio %s, and the file says %s", p.Version, j.t.IstioRelease())
 	}
 	if j.f.RootFrom != "" && j.f.RootFrom != "secret "+topology.CACertsSecret {
 		j.no("move it to a plugged-in CA (secret cacerts) under the mesh's root first: taking it over as it is would break its workloads' trust",
 			"its istiod signs with a CA of its own: root %s", strings.Join(j.f.Roots, ", "))
 	}
-}
-
-func minor(version string) string {
-	parts := strings.SplitN(version, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
 func (j *fitting) gateways() {

@@ -51,6 +51,25 @@ func managed(manage bool, field string, p part, check looker) part {
 	return checked{check, field}
 }
 
+// unmanaged is the field of manage by which a kind of step in a cluster is somebody else's; empty
+// for none.
+func unmanaged(c *topology.Cluster, kind string) string {
+	if c == nil {
+		return "" // a step of no one cluster
+	}
+	switch kind {
+	case "namespace", "istio-base", "istiod", "mtls":
+		if !c.Manage.Istio {
+			return "istio"
+		}
+	case "ingress", "eastwest", "expose":
+		if !c.Manage.Gateways {
+			return "gateways"
+		}
+	}
+	return ""
+}
+
 // eastWest and ingress are the checks of gateways of somebody else's.
 func eastWest(in install.Mesh) looker {
 	return install.OthersGateway{Mesh: in, Name: topology.EastWestGateway, Selector: topology.EastWestSelector, Port: topology.PortCrossNetwork}

@@ -93,6 +93,10 @@ type renderer struct {
 // step renders one step of Up. A step that it does not know is an error: what is left out is
 // left out on purpose.
 func (r *renderer) step(ctx context.Context, kind, where string) error {
+	if field := unmanaged(r.m.Topology.Cluster(where), kind); field != "" {
+		r.omit(where, kind, "manage."+field+" is false: whoever owns it applies it")
+		return nil
+	}
 	var part install.Renderer
 	stage := stageControlPlane
 	switch kind {

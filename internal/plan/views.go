@@ -64,6 +64,9 @@ func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the kubeconfig of %s: %w", name, err)
 		}
+		if m.existing(name) && collides(joined, one) {
+			one = renamed(one, m.Topology.KindName(name))
+		}
 		for key, cluster := range one.Clusters {
 			joined.Clusters[key] = cluster
 		}
@@ -78,6 +81,36 @@ func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
 		}
 	}
 	return clientcmd.Write(*joined)
+}
+
+// collides says whether two kubeconfigs call different things by one name, as two of kubeadm do.
+func collides(a, b *clientcmdapi.Config) bool {
+	for key := range b.Clusters {
+		if a.Clusters[key] != nil {
+			return true
+		}
+	}
+	for key := range b.AuthInfos {
+		if a.AuthInfos[key] != nil {
+			return true
+		}
+	}
+	for key := range b.Contexts {
+		if a.Contexts[key] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// renamed is a kubeconfig of one context whose cluster, user and context are called name.
+func renamed(one *clientcmdapi.Config, name string) *clientcmdapi.Config {
+	current := one.Contexts[one.CurrentContext].DeepCopy()
+	all := clientcmdapi.NewConfig()
+	all.Clusters[name], all.AuthInfos[name] = one.Clusters[current.Cluster], one.AuthInfos[current.AuthInfo]
+	current.Cluster, current.AuthInfo = name, name
+	all.Contexts[name], all.CurrentContext = current, name
+	return all
 }
 
 // kubeconfig is the kubeconfig of one cluster: of the user's own what kubectl would use of the
