@@ -78,7 +78,11 @@ func (e Exposure) LookRemove(ctx context.Context, c *kube.Client) (graph.Change,
 	return graph.Change{Action: graph.Delete, Reason: "Gateway " + topology.CrossNetworkGateway + " is there and the file does not ask for it"}, nil
 }
 
-// Remove deletes the Gateway; absent is success.
+// Remove deletes the Gateway if it is ours; absent is success.
 func (e Exposure) Remove(ctx context.Context, c *kube.Client) error {
+	change, err := e.LookRemove(ctx, c)
+	if err != nil || !change.Needed() {
+		return err
+	}
 	return c.Remove(ctx, e.Gateway())
 }

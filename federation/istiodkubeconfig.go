@@ -76,7 +76,7 @@ func (k IstiodKubeconfig) inspect(ctx context.Context) (f found, moved bool, err
 	if err != nil {
 		return f, false, err
 	}
-	ca, err := authority(ctx, k.Of)
+	ca, err := Authority(ctx, k.Of, false)
 	if err != nil {
 		return f, false, err
 	}

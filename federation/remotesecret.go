@@ -29,6 +29,8 @@ type RemoteSecret struct {
 	Peer string
 	// Server is where pods of In reach Of's API: an https URL or host:port.
 	Server string
+	// OwnCA says that Server is not the one of Of's kubeconfig; see Authority.
+	OwnCA bool
 	// Lifetime is asked for; Of may grant less. At least 10 minutes, by Kubernetes' rule.
 	Lifetime time.Duration
 	// Labels mark what is made as ours.
@@ -105,7 +107,7 @@ func (r RemoteSecret) inspect(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	var f found
-	ca, err := authority(ctx, r.Of)
+	ca, err := Authority(ctx, r.Of, r.OwnCA)
 	if err != nil {
 		return found{}, err
 	}

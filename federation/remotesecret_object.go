@@ -83,10 +83,13 @@ func (r RemoteSecret) requireAccount(ctx context.Context) error {
 	return r.Of.Explain(err, "looking for service account "+key.Name)
 }
 
-// authority is the CA of c's API server: from the kubeconfig, and where that names none from
-// what the cluster itself gives to its pods.
-func authority(ctx context.Context, c *kube.Client) ([]byte, error) {
-	if c.REST != nil && !c.REST.Insecure {
+// Authority is the CA of c's API server: from the kubeconfig, and where that names none from
+// what the cluster itself gives to its pods. It is no secret.
+//
+// An own one is asked of the cluster in any case: for a server that is not the kubeconfig's, which
+// may lead through something that shows a certificate of its own.
+func Authority(ctx context.Context, c *kube.Client, own bool) ([]byte, error) {
+	if !own && c.REST != nil && !c.REST.Insecure {
 		if len(c.REST.CAData) > 0 {
 			return c.REST.CAData, nil
 		}

@@ -25,8 +25,11 @@ func (e EastWestGateway) Values(cluster *topology.Cluster) map[string]any {
 	labels := map[string]any{"app": topology.EastWestGateway}
 	if e.Topology.CrossesNetworks(cluster.Name) {
 		ports = append(ports, port("tls", topology.PortCrossNetwork, 0))
-		// On the Service it tells istiod that this is the way into the network.
-		labels[topology.LabelNetwork] = cluster.Network
+		if len(cluster.EastWest.Addresses) == 0 {
+			// On the Service it tells istiod that this is the way into the network. Where peers use
+			// other addresses than the Service's, they are told in another way: see meshNetworks.
+			labels[topology.LabelNetwork] = cluster.Network
+		}
 	}
 	if e.Topology.ServesThroughGateway(cluster.Name) {
 		labels[topology.LabelServesIstiod] = "true"
@@ -58,7 +61,7 @@ func (e EastWestGateway) gateway(c *kube.Client) (gateway, bool, error) {
 		return gateway{}, false, err
 	}
 	return gateway{
-		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster),
+		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster), adopt: e.adopts(c),
 		address: cluster.EastWest.Service.Type == "LoadBalancer" && cluster.LoadBalancer.Type != "None",
 	}, true, nil
 }

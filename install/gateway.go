@@ -22,6 +22,7 @@ type gateway struct {
 	name    string
 	values  map[string]any
 	address bool // the Service needs an external address
+	adopt   bool // one that was there is taken over
 }
 
 func (g gateway) release() (Release, error) {
@@ -29,7 +30,7 @@ func (g gateway) release() (Release, error) {
 	return Release{
 		Name: g.name, Namespace: topology.SystemNamespace,
 		Chart: chart, Labels: g.labels(), Values: g.values,
-		Wait: []Workload{{Kind: "Deployment", Name: g.name}},
+		Wait: []Workload{{Kind: "Deployment", Name: g.name}}, Adopt: g.adopt,
 	}, err
 }
 
@@ -77,7 +78,7 @@ func (g gateway) lookRemove(ctx context.Context, c *kube.Client) (graph.Change, 
 }
 
 func (g gateway) remove(ctx context.Context, c *kube.Client) error {
-	return Release{Name: g.name, Namespace: topology.SystemNamespace, Labels: g.labels()}.Remove(ctx, c)
+	return g.takeAway(ctx, c, g.named(g.name), map[string]string{"app": g.name})
 }
 
 // replaceUninjected deletes pods of the gateway that were made while istiod's webhook could

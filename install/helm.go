@@ -57,6 +57,8 @@ type Release struct {
 	Adjust func(*unstructured.Unstructured) bool
 	// Wait lists what must be ready before Do returns and for Look to say none.
 	Wait []Workload
+	// Adopt takes over a release, or objects, that carry no ownership labels of this program.
+	Adopt bool
 }
 
 // Look says create when there is no release, update when the chart, the values, or a live
@@ -196,6 +198,9 @@ func (r Release) digests() (map[string]string, error) {
 
 // ours refuses releases that carry other ownership labels than ours.
 func (r Release) ours(last *helmrelease.Release) error {
+	if r.adoptable(last) {
+		return nil
+	}
 	for _, key := range []string{topology.LabelTopology, topology.LabelOwner} {
 		if want := r.Labels[key]; want != "" && last.Labels[key] != want {
 			found := last.Labels[key]
@@ -204,7 +209,7 @@ func (r Release) ours(last *helmrelease.Release) error {
 			}
 			return diag.Hint(
 				fmt.Errorf("release %s in %s belongs to someone else: its label %s is %s, ours is %s", r.Name, r.Namespace, key, found, want),
-				fmt.Sprintf("meshfed never takes over a release; remove it with: helm uninstall %s -n %s", r.Name, r.Namespace))
+				fmt.Sprintf("in a cluster of your own, provider.kubeconfig.adopt takes it over when it is nobody's of meshfed; or remove it: helm uninstall %s -n %s", r.Name, r.Namespace))
 		}
 	}
 	return nil
@@ -229,6 +234,9 @@ func (r Release) apply(ctx context.Context, c *kube.Client) error {
 		return err
 	}
 	maps.Copy(labels, r.Labels)
+	if r, err = r.adopted(ctx, c, cfg, labels); err != nil {
+		return err
+	}
 	// Rendering changes the values that it is given.
 	values, err := clone(r.Values)
 	if err != nil {
@@ -246,7 +254,7 @@ func (r Release) install(cfg *action.Configuration, labels map[string]string) *a
 	install := action.NewInstall(cfg)
 	install.ReleaseName, install.Namespace = r.Name, r.Namespace
 	install.ServerSideApply, install.ForceConflicts = true, true
-	install.Labels = labels
+	install.Labels, install.TakeOwnership = labels, r.Adopt
 	install.PostRenderer = relabel{labels: r.Labels, adjust: r.Adjust}
 	install.WaitStrategy, install.Timeout = helmkube.HookOnlyStrategy, hookTimeout
 	// The API server validates fields strictly on apply; asking for its whole OpenAPI
@@ -261,7 +269,7 @@ func (r Release) upgrade(cfg *action.Configuration, labels map[string]string) *a
 	upgrade.ServerSideApply, upgrade.ForceConflicts = "true", true
 	upgrade.ResetValues = true
 	upgrade.MaxHistory = historyKept
-	upgrade.Labels = labels
+	upgrade.Labels, upgrade.TakeOwnership = labels, r.Adopt
 	upgrade.PostRenderer = relabel{labels: r.Labels, adjust: r.Adjust}
 	upgrade.WaitStrategy, upgrade.Timeout = helmkube.HookOnlyStrategy, hookTimeout
 	upgrade.DisableOpenAPIValidation = true

@@ -64,7 +64,7 @@ func (i IngressGateway) gateway(c *kube.Client) (gateway, bool, error) {
 		return gateway{}, false, err
 	}
 	return gateway{
-		Mesh: i.Mesh, name: topology.IngressGateway, values: i.Values(cluster),
+		Mesh: i.Mesh, name: topology.IngressGateway, values: i.Values(cluster), adopt: i.adopts(c),
 		address: cluster.LoadBalancer.Type != "None",
 	}, true, nil
 }

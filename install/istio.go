@@ -64,12 +64,11 @@ func (b IstioBase) Look(ctx context.Context, c *kube.Client) (graph.Change, erro
 	if err := b.keepsVersion(ctx, c); err != nil {
 		return graph.Change{}, err
 	}
-	return look(ctx, c, func() (Release, error) { return b.Release(c) })
-}
-
-// Do implements Part.
-func (b IstioBase) Do(ctx context.Context, c *kube.Client, change graph.Change) error {
-	return do(ctx, c, change, func() (Release, error) { return b.Release(c) })
+	return look(ctx, c, func() (Release, error) {
+		r, err := b.Release(c)
+		r.Adopt = b.adopts(c)
+		return r, err
+	})
 }
 
 // keepDefinitions marks custom resource definitions to be kept by Helm: deleting one
@@ -105,7 +104,8 @@ func (i Istiod) Release(c *kube.Client) (Release, error) {
 	release := Release{
 		Name: i.Topology.IstiodName(), Namespace: topology.SystemNamespace,
 		Chart: chart, Labels: i.labels(), Values: i.Values(cluster),
-		Wait: []Workload{{Kind: "Deployment", Name: i.Topology.IstiodName()}},
+		Wait:  []Workload{{Kind: "Deployment", Name: i.Topology.IstiodName()}},
+		Adopt: i.adopts(c),
 	}
 	if small(cluster) {
 		release.Adjust = probeOften
@@ -141,7 +141,11 @@ func (i Istiod) Do(ctx context.Context, c *kube.Client, change graph.Change) err
 
 // Remove uninstalls istiod. What istiod itself has made stays: see Leftovers.
 func (i Istiod) Remove(ctx context.Context, c *kube.Client) error {
-	return Release{Name: i.Topology.IstiodName(), Namespace: topology.SystemNamespace, Labels: i.labels()}.Remove(ctx, c)
+	change, err := i.LookRemove(ctx, c)
+	if err != nil || !change.Needed() {
+		return err
+	}
+	return i.takeAway(ctx, c, i.named(i.Topology.IstiodName()), map[string]string{"app": "istiod", "istio.io/rev": i.Topology.RevisionName()})
 }
 
 // probeOften makes istiod ready as soon as it is: the chart asks every 3 s, from the

@@ -47,6 +47,9 @@ func (i Istiod) Values(cluster *topology.Cluster) map[string]any {
 		values["global"].(map[string]any)["imagePullSecrets"] = secrets
 	}
 	trees := []map[string]any{values}
+	if networks := i.meshNetworks(); networks != nil {
+		trees = append(trees, map[string]any{"global": map[string]any{"meshNetworks": networks}})
+	}
 	if small(cluster) {
 		trees = append(trees, smallValues())
 	}

@@ -61,6 +61,17 @@ type Mesh struct {
 	// Charts are the paths of Istio's charts by name (base, istiod, gateway), packed or as
 	// folders; those that it does not name are built in.
 	Charts map[string]string
+	// Kept is told of what Remove leaves in a cluster and why, once for each; nil tells nobody.
+	Kept func(cluster, what string)
+}
+
+// keeps says that something is not removed.
+func (m Mesh) keeps(ctx context.Context, c *kube.Client, format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	graph.State(ctx, "%s", what)
+	if m.Kept != nil {
+		m.Kept(c.Cluster, what)
+	}
 }
 
 // Settings are properties of the images at hand that Istio must be told of.

@@ -33,13 +33,20 @@ type MetalLB struct {
 	Chart string
 	// Addresses are ranges first-last or CIDRs of the container network.
 	Addresses []string
+	// IgnoreExcluded lets nodes take load-balancer traffic although a label says that they do
+	// not; else the label is taken away.
+	IgnoreExcluded bool
 }
 
 // Release is the chart with values for one layer 2 pool.
 func (l MetalLB) Release() Release {
+	values := l.values()
+	if l.IgnoreExcluded {
+		values = overlay(values, map[string]any{"speaker": map[string]any{"ignoreExcludeLB": true}})
+	}
 	return Release{
 		Name: metallbRelease, Namespace: topology.MetalLBNamespace,
-		Chart: Chart{File: l.Chart}, Labels: l.labels(), Values: l.values(),
+		Chart: Chart{File: l.Chart}, Labels: l.labels(), Values: values,
 		Adjust: withoutWebhooks,
 		Wait: []Workload{
 			{Kind: "Deployment", Name: metallbRelease + "-controller"},
@@ -141,7 +148,7 @@ func (l MetalLB) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 		}
 	}
 	excluded, err := l.excluded(ctx, c)
-	if err != nil || len(excluded) == 0 {
+	if err != nil || l.IgnoreExcluded || len(excluded) == 0 {
 		return graph.Change{Action: graph.None}, err
 	}
 	return graph.Change{Action: graph.Update, Reason: fmt.Sprintf("node %s is excluded from load balancing", excluded[0].Name)}, nil
@@ -157,8 +164,10 @@ func (l MetalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	if err := c.Apply(ctx, objects[0]); err != nil {
 		return err
 	}
-	if err := l.include(ctx, c); err != nil {
-		return err
+	if !l.IgnoreExcluded {
+		if err := l.include(ctx, c); err != nil {
+			return err
+		}
 	}
 	release := l.Release()
 	workloads := release.Wait
@@ -177,12 +186,27 @@ func (l MetalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	return waitReady(ctx, c, topology.MetalLBNamespace, workloads)
 }
 
-// Remove uninstalls MetalLB and deletes its namespace if it is ours.
+// Remove uninstalls MetalLB, deletes its namespace if it is ours and then its definitions if
+// nobody else uses them, and waits until they are gone. One that is not ours stays.
 func (l MetalLB) Remove(ctx context.Context, c *kube.Client) error {
-	if err := l.Release().Remove(ctx, c); err != nil {
+	if err := l.takeAway(ctx, c, l.Release(), nil); err != nil {
 		return err
 	}
-	return removeNamespace(ctx, c, l.Mesh, topology.MetalLBNamespace)
+	var found corev1.Namespace
+	err := c.Get(ctx, client.ObjectKey{Name: topology.MetalLBNamespace}, &found)
+	switch {
+	case kube.Absent(err):
+	case err != nil:
+		return c.Explain(err, "reading namespace "+topology.MetalLBNamespace)
+	case owned(&found, l.Mesh):
+		if err := c.Remove(ctx, &found); err != nil {
+			return err
+		}
+		if err := awaitGone(ctx, c, topology.MetalLBNamespace); err != nil {
+			return err
+		}
+	}
+	return removeDefinitions(ctx, c, l.Mesh, metallbGroups)
 }
 
 // excluded lists the nodes that carry the label by which kubeadm keeps control planes out

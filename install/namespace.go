@@ -4,10 +4,14 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -41,9 +45,36 @@ func (n SystemNamespace) Do(ctx context.Context, c *kube.Client, _ graph.Change)
 	return c.Apply(ctx, want)
 }
 
-// Remove deletes the namespace if it is ours, with all that is in it, and does not wait.
+// Remove deletes the namespace if it is ours and nobody else has put anything there, and waits
+// until it is gone. One that stays gets back the labels that it had.
 func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
-	return removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace)
+	change, err := n.LookRemove(ctx, c)
+	if err != nil || !change.Needed() {
+		return err
+	}
+	others, err := Strangers(ctx, c, n.Mesh, topology.SystemNamespace)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(change.Reason, "namespace ") && len(others) == 0 {
+		if err := removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace); err != nil {
+			return err
+		}
+		return awaitGone(ctx, c, topology.SystemNamespace)
+	}
+	if len(others) > 0 {
+		n.keeps(ctx, c, "namespace %s is kept: %s is not ours", topology.SystemNamespace, others[0])
+	}
+	// An apply that sets nothing gives up what only we had set; what others set too stays.
+	return c.Apply(ctx, kube.Namespace(topology.SystemNamespace, nil))
+}
+
+// labelledByUs says whether server-side apply knows us as a manager of a label of the object.
+func labelledByUs(obj client.Object, label string) bool {
+	return slices.ContainsFunc(obj.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
+			entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.Raw, []byte(`"f:`+label+`"`))
+	})
 }
 
 // want is the namespace as it shall be: ours when we make it; when it was there before, it

@@ -83,10 +83,13 @@ func (n Namespaces) Remove(ctx context.Context, c *kube.Client) error {
 			if err := c.Remove(ctx, &found); err != nil {
 				return err
 			}
+			if err := awaitGone(ctx, c, each.Name); err != nil {
+				return err
+			}
 			continue
 		}
 		if owned(&found, n.Mesh) {
-			graph.State(ctx, "namespace %s is kept: pod %s is in it", each.Name, pods[0].Name)
+			n.keeps(ctx, c, "namespace %s is kept: pod %s is in it", each.Name, pods[0].Name)
 		}
 		if err := n.unlabel(ctx, c, each.Name); err != nil {
 			return err

@@ -167,6 +167,10 @@ func (t *Topology) given(subnet netip.Prefix) (map[string]AddressRange, Problems
 			continue
 		}
 		r, err := ParseAddressRange(c.LoadBalancer.Addresses[0])
+		if err == nil && c.IsExisting() {
+			result[c.Name] = r // whoever has the cluster knows its network
+			continue
+		}
 		if err != nil || r.First.Less(within.First) || within.Last.Less(r.Last) {
 			problems = append(problems, t.problem(fmt.Sprintf("spec.clusters[%d].loadBalancer.addresses[0]", i),
 				fmt.Sprintf("%s is not inside %s, %s", c.LoadBalancer.Addresses[0], within, what),

@@ -75,7 +75,7 @@ func allocate(t *Topology, reserved ...Allocation) {
 				kind.ServiceSubnet, used = services.firstFree(used)
 			}
 		}
-		if c.Ingress != nil && c.Ingress.HostPorts == (HostPorts{}) {
+		if c.Ingress != nil && c.Provider.Kind != nil && c.Ingress.HostPorts == (HostPorts{}) {
 			port := firstPort(ports)
 			c.Ingress.HostPorts = HostPorts{HTTP: port, Any: port != 0}
 		}

@@ -17,6 +17,7 @@ import (
 // checkFiles looks at the local files that the topology names.
 func (c *collector) checkFiles(t *Topology) {
 	c.chartDirectory(t.Dir, &t.Spec.Istio)
+	c.kubeconfigs(t)
 	root := t.Spec.Certificates.Root
 	if root.Files != nil {
 		c.keyPair(t.Dir, "spec.certificates.root.files", root.Files)

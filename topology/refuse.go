@@ -33,14 +33,9 @@ type refusal struct {
 func refusals() []refusal {
 	const cluster = "spec.clusters[*]"
 	return []refusal{
-		{path: cluster + ".provider.kubeconfig", any: true, why: "clusters of your own", write: "use provider.kind"},
 		{path: cluster + ".provider.clusterAPI", any: true, why: "clusters made by Cluster API", write: "use provider.kind"},
-		{path: cluster + ".loadBalancer.type", allow: []string{LoadBalancerMetalLB}, why: "other load balancers", write: "write MetalLB or remove it"},
 		{path: cluster + ".loadBalancer.addresses[1]", any: true, why: "several address ranges for one cluster", write: "keep one range"},
 		{path: cluster + ".eastWest.service.type", allow: []string{ServiceLoadBalancer}, why: "east-west gateways behind another Service", write: "write LoadBalancer or remove it"},
-		{path: cluster + ".eastWest.addresses", why: "gateways behind other addresses", write: "remove them; the Service's are used"},
-		{path: cluster + ".apiServer.peerAddress", why: "chosen addresses for peers", write: "remove it; it is found in the container network"},
-		{path: cluster + ".manage.*", allow: []string{"true"}, why: "parts that are only checked", write: "write true or remove it"},
 		{path: cluster + ".addons", why: "observability add-ons", write: "remove them"},
 		{path: "spec.certificates.root.files", any: true, why: "roots of your own", write: "use generate"},
 		{path: "spec.certificates.root.kms", any: true, why: "root keys in a key management system", write: "use generate"},

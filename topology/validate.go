@@ -42,6 +42,7 @@ func (c *collector) validate(t *Topology) {
 	}
 	c.clusters(t)
 	c.discovery(t)
+	c.existing(t)
 	c.networks(t)
 	c.ports(t)
 }

@@ -165,7 +165,7 @@ func (c *collector) ports(t *Topology) {
 		at := fmt.Sprintf("spec.clusters[%d]", i)
 		node := map[int]string{}
 		if in := cluster.Ingress; in != nil {
-			if in.HostPorts == (HostPorts{}) {
+			if in.HostPorts == (HostPorts{}) && cluster.Provider.Kind != nil {
 				c.add(at+".ingress.hostPorts", "no port is left to allocate", "write http: with a free port")
 			}
 			if in.HostPorts.HTTP != 0 {

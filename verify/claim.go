@@ -22,8 +22,9 @@ import (
 )
 
 const (
-	// labelVerify marks a namespace as a verification's: it may be removed with all in it.
-	labelVerify = "meshfed.io/verify"
+	// LabelVerify marks a namespace as a verification's when "true": it may be removed with all
+	// in it.
+	LabelVerify = "meshfed.io/verify"
 	// annotationBy says who is at work, annotationAlive is renewed by a run that lives.
 	annotationBy    = "meshfed.io/verify-by"
 	annotationAlive = "meshfed.io/verify-alive"
@@ -50,7 +51,7 @@ func (m *member) claim(ctx context.Context) error {
 	if m.client == nil {
 		return nil // the problem is noted already
 	}
-	labels := kube.Labels(m.client.Owned(m.mesh.Topology, m.mesh.Owner), m.injection(), map[string]string{labelVerify: "true"})
+	labels := kube.Labels(m.client.Owned(m.mesh.Topology, m.mesh.Owner), m.injection(), map[string]string{LabelVerify: "true"})
 	for range 3 {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace, Labels: labels,
 			Annotations: map[string]string{annotationBy: whoami(), annotationAlive: time.Now().UTC().Format(time.RFC3339Nano)}}}
@@ -94,7 +95,7 @@ func (m *member) clear(ctx context.Context) error {
 		}
 		return m.client.Explain(err, "looking at namespace "+m.namespace)
 	}
-	if ns.Labels[labelVerify] != "true" {
+	if ns.Labels[LabelVerify] != "true" {
 		return diag.Hint(fmt.Errorf("namespace %s exists in %s and is not verify's", m.namespace, m.name),
 			"name another one in spec.verify.probe.namespace")
 	}

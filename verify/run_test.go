@@ -86,7 +86,7 @@ func TestRejectedProbesAreInconclusiveWithTheRejectingWords(t *testing.T) {
 
 func TestRunsAtOnceRefuseEachOther(t *testing.T) {
 	t.Parallel()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: testNamespace, Labels: map[string]string{labelVerify: "true"},
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: testNamespace, Labels: map[string]string{LabelVerify: "true"},
 		Annotations: map[string]string{annotationBy: "process 7 on laptop", annotationAlive: time.Now().UTC().Format(time.RFC3339Nano)}}}
 	m, fakes := twoClusters(t)
 	if err := fakes["east"].Create(t.Context(), ns); err != nil {
@@ -119,7 +119,7 @@ func TestWhatAKilledRunLeftIsRemovedFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m, fakes := twoClusters(t,
-				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: testNamespace, Labels: map[string]string{labelVerify: "true"}, Annotations: map[string]string{annotationAlive: alive}}},
+				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: testNamespace, Labels: map[string]string{LabelVerify: "true"}, Annotations: map[string]string{annotationAlive: alive}}},
 				&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "left"}})
 			for _, f := range fakes {
 				f.Fail("create", "Pod", "", forbidden(), 100)

@@ -24,6 +24,9 @@ import (
 
 // cluster makes one kind cluster and waits for its nodes.
 func (m *Mesh) cluster(name string, needs ...string) graph.Step {
+	if m.existing(name) {
+		return m.existingCluster(name, needs...)
+	}
 	return graph.Step{
 		ID: "cluster@" + name, Cluster: name, Title: "kind cluster", Needs: needs,
 		Timeout: minutes(8), Expected: seconds(25),

@@ -119,6 +119,9 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "node-image":
 		return h.nodeImages()
 	case "cluster":
+		if h.t.Cluster(from).IsExisting() {
+			return "The cluster is there already, and is only looked at. KUBECONFIG has to name its kubeconfig.", h.kubectl(from, "get", "nodes")
+		}
 		return h.makeCluster(h.t.Cluster(from))
 	case "routes":
 		return h.routes(from, to)
@@ -130,6 +133,9 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 		return h.owner(from)
 	case "pull-secret":
 		return h.pullSecret(from)
+	case "node-labels":
+		where := h.t.Cluster(from).Locality
+		return "Only nodes that say no region of their own are labelled.", h.kubectl(from, "label", "nodes", "--all", topology.LabelRegion+"="+where.Region)
 	case "loadbalancer":
 		return h.metalLB(h.t.Cluster(from))
 	case "namespace":

@@ -18,14 +18,20 @@ import (
 // on the topology's own network united with those of the file, so a cluster that was
 // dropped from the file goes too, and it needs no state directory.
 //
-// Every cluster of this release is a kind cluster that Up made, so that what was put into it
-// goes with it; its peers go at the same time, so no remote secret outlives its token.
+// Kind clusters go as a whole, with what was put into them. Out of clusters of the user's own
+// goes what Up put there, piece by piece.
 func Down(ctx context.Context, m *Mesh) ([]graph.Step, error) {
+	var steps []graph.Step
+	for _, name := range m.Existing() {
+		steps = append(steps, m.clear(name)...)
+	}
+	if m.Provider == nil {
+		return steps, nil
+	}
 	found, err := m.Provider.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var steps []graph.Step
 	var needs []string
 	for _, name := range m.known(found) {
 		id := "cluster@" + name
@@ -48,7 +54,9 @@ func Down(ctx context.Context, m *Mesh) ([]graph.Step, error) {
 func (m *Mesh) known(found []string) []string {
 	var names []string
 	for _, name := range m.Topology.Names() {
-		names = append(names, m.Topology.KindName(name))
+		if !m.existing(name) {
+			names = append(names, m.Topology.KindName(name))
+		}
 	}
 	for _, name := range found {
 		if !slices.Contains(names, name) {
@@ -102,9 +110,13 @@ func (n networkGone) Do(ctx context.Context, _ graph.Change) error {
 	return cluster.RemoveNetwork(ctx, n.m.Engine, n.m.Topology.NetworkName(), n.m.Labels())
 }
 
-// Leftovers names what of the topology is still on this host; empty after a good Down.
+// Leftovers names what of the topology is still on this host, and in clusters of the user's own;
+// empty after a good Down.
 func (m *Mesh) Leftovers(ctx context.Context) ([]string, error) {
-	var left []string
+	left, err := m.leftInside(ctx)
+	if err != nil || m.Provider == nil {
+		return left, err
+	}
 	found, err := m.Provider.List(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("looking for clusters that are left: %w", err)

@@ -60,7 +60,10 @@ func (m *Mesh) prune(name string, in install.Mesh) part {
 	credentials := between{func(c *kube.Client) work {
 		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: m.Topology.Reads(name), Labels: m.Labels()}
 	}}
-	all := several{credentials}
+	var all several
+	if m.Topology.Cluster(name).Manage.RemoteSecrets {
+		all = append(all, credentials)
+	}
 	if m.Topology.Cluster(name).Ingress == nil {
 		all = append(all, unwanted{install.IngressGateway{Mesh: in}})
 	}

@@ -25,6 +25,9 @@ func (m *Mesh) host() graph.Step {
 	return graph.Step{
 		ID: "host", Title: "this host", Timeout: seconds(30),
 		Look: func(ctx context.Context) (graph.Change, error) {
+			if len(m.made()) == 0 {
+				return graph.Change{Action: graph.None, Reason: "no cluster is to be made on it"}, nil
+			}
 			names, err := m.Provider.List(ctx)
 			if errors.Is(err, cluster.ErrForeign) {
 				err = diag.Hint(err, "choose another metadata.name, or remove it yourself: "+m.Engine.Name()+" network rm "+m.Topology.NetworkName())
@@ -34,7 +37,7 @@ func (m *Mesh) host() graph.Step {
 			}
 			missing := 0
 			var ports []int
-			for _, name := range m.Selected() {
+			for _, name := range m.made() {
 				if contains(names, m.Topology.KindName(name)) {
 					continue
 				}
@@ -65,7 +68,8 @@ func (m *Mesh) host() graph.Step {
 
 // Preflight refuses what can be known to fail before anything is made: a bundle of other
 // images, a foreign or overlapping container network, too little disk, used ports, images that
-// their registry does not give. It changes nothing.
+// their registry does not give, and whatever stands against a cluster of the user's own becoming
+// what the file says. It changes nothing.
 func (m *Mesh) Preflight(ctx context.Context) error {
 	if err := m.CheckBundle(); err != nil {
 		return err
@@ -73,7 +77,12 @@ func (m *Mesh) Preflight(ctx context.Context) error {
 	if _, err := m.host().Look(ctx); err != nil {
 		return err
 	}
-	if _, err := (network{m}).Look(ctx); err != nil {
+	if len(m.made()) > 0 {
+		if _, err := (network{m}).Look(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.preflightExisting(ctx); err != nil {
 		return err
 	}
 	if !m.Pull {
@@ -95,6 +104,8 @@ type root struct{ m *Mesh }
 func (r root) Look(context.Context) (graph.Change, error) {
 	_, err := r.m.store().Load()
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !r.m.signs():
+		return graph.Change{Action: graph.None, Reason: "intermediates are somebody else's"}, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return graph.Change{Action: graph.Create, Reason: "there is none in " + r.m.State.PKI()}, nil
 	case errors.Is(err, certs.ErrHalf) && !r.m.hasRootCertificate():
@@ -249,7 +260,7 @@ func (i nodeImage) Look(ctx context.Context) (graph.Change, error) {
 // from; those that it does not hold were refused before.
 func (m *Mesh) nodeBundles(b *bundle.Bundle) []*bundle.Bundle {
 	var list []*bundle.Bundle
-	for _, name := range m.Selected() {
+	for _, name := range m.made() {
 		node, ok := b.For(m.kubernetes(name))
 		if ok && !slices.ContainsFunc(list, func(have *bundle.Bundle) bool { return have.NodeImage == node.NodeImage }) {
 			list = append(list, node)
@@ -272,7 +283,7 @@ func (i nodeImage) lookPulled(ctx context.Context) (graph.Change, error) {
 
 // needsNodeImage says whether a selected cluster is to be made, or made again.
 func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
-	for _, name := range m.Selected() {
+	for _, name := range m.made() {
 		status, err := m.Provider.Look(ctx, m.kindSpec(name))
 		if err != nil {
 			return false, err

@@ -89,7 +89,7 @@ func (m *Mesh) CheckBundle() error {
 		return diag.Hint(fmt.Errorf("the image bundle %s is for %s, and %s runs %s", m.Bundle.Dir, arch, m.Engine.Name(), m.Facts.Arch),
 			"fetch images for this engine: `meshfed bundle pull`")
 	}
-	for _, name := range m.Selected() {
+	for _, name := range m.made() {
 		want := m.images(name)
 		if _, ok := m.Bundle.For(m.kubernetes(name)); !ok {
 			return diag.Hint(fmt.Errorf("cluster %s asks for Kubernetes %s, and the image bundle %s has %s", name, m.kubernetes(name), m.Bundle.Dir, m.Bundle.Kubernetes),
@@ -112,7 +112,7 @@ func (m *Mesh) AskRegistries(ctx context.Context) error {
 	}
 	var refs []string
 	probe := ""
-	for _, name := range m.Selected() {
+	for _, name := range m.made() {
 		set := m.images(name)
 		probe, set.Probe = set.Probe, ""
 		refs = append(refs, set.List()...)

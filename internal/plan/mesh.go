@@ -70,6 +70,7 @@ type Mesh struct {
 	dropped []string
 
 	mu          sync.Mutex
+	kept        []string
 	connections map[string]*connection
 	// records are what clusters say of themselves, network is the container network once it was
 	// seen, and replaced are the clusters that were made anew.
@@ -111,7 +112,7 @@ func (m *Mesh) RecoverOwner(ctx context.Context, make bool) (bool, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if !m.Topology.OwnsNetwork() {
+	if !m.Topology.OwnsNetwork() || len(m.Existing()) > 0 {
 		return m.recoverShared(ctx, make)
 	}
 	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
@@ -132,10 +133,14 @@ func (m *Mesh) RecoverOwner(ctx context.Context, make bool) (bool, error) {
 	return true, m.State.SetOwner(m.Owner)
 }
 
-// recoverShared is RecoverOwner on a container network that carries no label of ours.
+// recoverShared is RecoverOwner where the container network carries no label of ours, or is not
+// the only thing that knows: clusters of the user's own say it too.
 func (m *Mesh) recoverShared(ctx context.Context, make bool) (bool, error) {
-	if m.FindOwner != nil {
-		found, err := m.FindOwner(ctx)
+	for _, find := range []func(context.Context) (string, error){m.ownerOfNetwork, m.FindOwner, m.ownerOfExisting} {
+		if find == nil || m.Owner != "" {
+			continue
+		}
+		found, err := find(ctx)
 		if err != nil {
 			return false, err
 		}
@@ -151,6 +156,40 @@ func (m *Mesh) recoverShared(ctx context.Context, make bool) (bool, error) {
 		return true, nil
 	}
 	return true, m.State.SetOwner(m.Owner)
+}
+
+// ownerOfNetwork is the owner that the topology's own container network names; empty without one.
+func (m *Mesh) ownerOfNetwork(ctx context.Context) (string, error) {
+	if !m.Topology.OwnsNetwork() || m.Engine == nil {
+		return "", nil
+	}
+	network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
+	if errors.Is(err, cluster.ErrNoNetwork) {
+		return "", nil
+	}
+	if err == nil && network.Labels[topology.LabelTopology] == m.Topology.Metadata.Name {
+		return network.Labels[topology.LabelOwner], nil
+	}
+	return "", err
+}
+
+// ownerOfExisting is the owner that the user's own clusters name for this topology; empty when
+// none does.
+func (m *Mesh) ownerOfExisting(ctx context.Context) (string, error) {
+	for _, name := range m.Existing() {
+		c, err := m.Client(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		found, err := readRecord(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		if found != nil && found.topology == m.Topology.Metadata.Name {
+			return found.owner, nil
+		}
+	}
+	return "", nil
 }
 
 // Labels are what everything that we make outside the clusters carries.
@@ -179,6 +218,11 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 	}
 	if known.absent {
 		return nil, fmt.Errorf("%s: %w", m.Topology.KindName(name), ErrNoCluster)
+	}
+	if m.existing(name) {
+		c, err := m.loadExisting(ctx, name)
+		known.client = c
+		return c, err
 	}
 	c, err := kube.Load(name, m.State.Kubeconfig(name), m.Topology.Context(name))
 	if err == nil {

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/cluster"
@@ -38,19 +40,36 @@ func (m *Mesh) outside(ctx context.Context, clients map[string]*kube.Client) []v
 		if addresses, err := m.published(ctx, declared); err == nil && len(addresses) > 0 {
 			published[name] = "http://" + addresses[0]
 		}
-		if address, _, err := install.Address(ctx, c, topology.IngressGateway); err == nil && address != "" {
-			balanced[name] = "http://" + address
+		address, _, err := install.Address(ctx, c, topology.IngressGateway)
+		if err != nil || address == "" {
+			continue
 		}
+		if m.existing(name) {
+			// Whether its network leads here is known only by trying; the container's is behind this host.
+			if !listens(ctx, address) {
+				continue
+			}
+			published[name] = "http://" + address
+		}
+		balanced[name] = "http://" + address
 	}
 	container := verify.Outside{Name: verify.OutsideContainer, URL: balanced}
-	image := m.someNodeImage(ctx)
-	if image == "" {
+	image := ""
+	if m.Provider == nil {
+		container.Unusable = "every cluster is your own, and no container engine is asked"
+	} else if image = m.someNodeImage(ctx); image == "" {
 		container.Unusable = "no node of the topology runs on " + m.Engine.Name()
 	}
 	container.Get = func(ctx context.Context, url, host string) (verify.OutsideAnswer, error) {
 		return m.getFromContainer(ctx, image, url, host)
 	}
 	return []verify.Outside{verify.FromHost(published), container}
+}
+
+// listens says whether somebody takes connections on port 80 of an address.
+func listens(ctx context.Context, address string) bool {
+	connection, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(address, "80"))
+	return err == nil && connection.Close() == nil
 }
 
 // someNodeImage is the image of a running node: every engine that has our clusters has it, and

@@ -196,5 +196,8 @@ func (m *Mesh) probeImage(ctx context.Context, clients map[string]*kube.Client) 
 			}
 		}
 	}
+	if len(m.made()) == 0 && len(m.Selected()) > 0 {
+		return m.images(m.Selected()[0]).Probe, nil // clusters that pull what is published
+	}
 	return "", diag.Hint(errors.New("no cluster says which probe image it has"), "name one in spec.verify.probe.image, or run `meshfed up`")
 }

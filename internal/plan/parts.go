@@ -32,6 +32,11 @@ func (m *Mesh) install() install.Mesh {
 	return in
 }
 
+// caCerts is the certificate authority of a control plane, under the root of the state directory.
+func (m *Mesh) caCerts(in install.Mesh) install.CACerts {
+	return install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}
+}
+
 // metalLB carves the cluster's address range from the container network that really exists,
 // each time it is looked at.
 type metalLB struct {
@@ -43,6 +48,9 @@ func (l metalLB) part(ctx context.Context, name string) (install.MetalLB, error)
 	chart, err := l.m.metallbChart(ctx)
 	if err != nil {
 		return install.MetalLB{}, err
+	}
+	if l.m.existing(name) {
+		return install.MetalLB{Mesh: l.in, Chart: chart, Addresses: l.m.Topology.Cluster(name).LoadBalancer.Addresses, IgnoreExcluded: true}, nil
 	}
 	_, ranges, err := l.m.addresses(ctx)
 	if err != nil {
@@ -64,7 +72,7 @@ func (l metalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	if err != nil {
 		return err
 	}
-	if change.Action == graph.Create && !l.m.Topology.OwnsNetwork() {
+	if change.Action == graph.Create && !l.m.Topology.OwnsNetwork() && !l.m.existing(c.Cluster) {
 		if err := l.m.rangeIsFree(ctx, c); err != nil {
 			return err
 		}
@@ -145,24 +153,19 @@ const rangeSize = 16
 
 // remoteSecret is the credential by which the first cluster of a pair reads the second.
 func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.Client) (part, error) {
+	if !m.Topology.Cluster(pair.From).Manage.RemoteSecrets {
+		return checked{held{pair.To}, "remoteSecrets"}, nil
+	}
 	server, err := m.peerServer(ctx, pair.To)
 	if err != nil {
 		return nil, err
 	}
 	return between{func(c *kube.Client) work {
 		return federation.RemoteSecret{
-			In: c, Of: peer, Peer: pair.To, Server: server,
+			In: c, Of: peer, Peer: pair.To, Server: server, OwnCA: m.ownCA(pair.To),
 			Lifetime: time.Duration(m.Topology.Spec.Credentials.Lifetime), Labels: m.Labels(), Now: now,
 		}
 	}}, nil
-}
-
-// peerServer is where pods of the other clusters reach a cluster's API server.
-func (m *Mesh) peerServer(ctx context.Context, name string) (string, error) {
-	if server := m.Topology.Cluster(name).APIServer.PeerAddress; server != "" {
-		return server, nil
-	}
-	return m.Provider.InternalServer(ctx, m.Topology.KindName(name))
 }
 
 // synced waits until every istiod of the first cluster has read the second.

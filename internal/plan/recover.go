@@ -32,7 +32,11 @@ func (m *Mesh) Recover(ctx context.Context, planning bool) error {
 	if m.digest == "" {
 		m.digest = digest(m.Topology)
 	}
-	names, err := m.Provider.List(ctx)
+	var names []string
+	var err error
+	if m.Provider != nil {
+		names, err = m.Provider.List(ctx)
+	}
 	if errors.Is(err, cluster.ErrForeign) {
 		return nil // the step `host` says so, with what to do
 	}

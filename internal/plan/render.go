@@ -93,10 +93,14 @@ type renderer struct {
 // step renders one step of Up. A step that it does not know is an error: what is left out is
 // left out on purpose.
 func (r *renderer) step(ctx context.Context, kind, where string) error {
+	if field := unmanaged(r.m.Topology.Cluster(where), kind); field != "" {
+		r.omit(where, kind, "manage."+field+" is false: whoever owns it applies it")
+		return nil
+	}
 	var part install.Renderer
 	stage := stageControlPlane
 	switch kind {
-	case "host", "roots", "root", "network", "node-image", "cluster", "images", "probe-image", "owner":
+	case "host", "roots", "root", "network", "node-image", "cluster", "images", "probe-image", "owner", "node-labels":
 		return nil // the clusters and what is on this host; a cluster of GitOps is nobody's of ours
 	case "prune", "synced", "injection":
 		return nil // nothing is applied
@@ -113,7 +117,7 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		if err != nil {
 			return err
 		}
-		part = install.MetalLB{Mesh: r.in, Chart: chart, Addresses: addresses}
+		part = install.MetalLB{Mesh: r.in, Chart: chart, Addresses: addresses, IgnoreExcluded: r.m.existing(where)}
 	case "namespace":
 		part = install.SystemNamespace{Mesh: r.in}
 	case "namespaces":

@@ -23,16 +23,16 @@ func (m *Mesh) controlPlane(c *topology.Cluster, in install.Mesh) []graph.Step {
 	}
 	namespace := "namespace@" + c.Name
 	if c.IsPrimary() {
-		on("cacerts", "intermediate CA", minutes(12), seconds(1), install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}, namespace, "root")
+		on("cacerts", "intermediate CA", minutes(12), seconds(1), managed(c.Manage.CACerts, "cacerts", m.caCerts(in), install.OthersCACerts{CACerts: m.caCerts(in)}), namespace, "root")
 	}
 	if c.IsMember() {
-		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), install.IstioBase{Mesh: in}, namespace)
+		on("istio-base", "Istio's custom resources", minutes(3), seconds(8), managed(c.Manage.Istio, "istio", install.IstioBase{Mesh: in}, install.OthersDefinitions{Mesh: in}), namespace)
 	}
 	if !c.IsPrimary() {
 		return append(steps, m.served(c, in)...)
 	}
 	steps = append(steps, m.external(c, in)...)
-	on("istiod", "Istio control plane", minutes(6), seconds(9), install.Istiod{Mesh: in}, append(m.reads(c), "cacerts@"+c.Name)...)
+	on("istiod", "Istio control plane", minutes(6), seconds(9), managed(c.Manage.Istio, "istio", install.Istiod{Mesh: in}, install.OthersIstio{Mesh: in}), append(m.reads(c), "cacerts@"+c.Name)...)
 	return steps
 }
 
@@ -71,8 +71,11 @@ func (m *Mesh) external(c *topology.Cluster, in install.Mesh) []graph.Step {
 	if !c.IsExternal() {
 		return nil
 	}
-	serve := m.on(c.Name, "serve@"+c.Name, "istiod reachable for the clusters that it serves", minutes(6), seconds(1), install.ExternalService{Mesh: in},
-		"loadbalancer@"+c.Name, "namespace@"+c.Name)
+	needs := []string{"namespace@" + c.Name}
+	if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		needs = []string{"loadbalancer@" + c.Name, "namespace@" + c.Name}
+	}
+	serve := m.on(c.Name, "serve@"+c.Name, "istiod reachable for the clusters that it serves", minutes(6), seconds(1), install.ExternalService{Mesh: in}, needs...)
 	if !m.selected(c.Config) {
 		return []graph.Step{serve}
 	}

@@ -98,7 +98,7 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 		if err != nil && ctx.Err() != nil {
 			return s, ctx.Err()
 		}
-		found, looked := m.Provider.Look(ctx, m.kindSpec(name))
+		found, looked := m.engineSays(ctx, name)
 		if looked == nil {
 			c.Notes = found.Notes
 		}
@@ -118,6 +118,14 @@ func (m *Mesh) Status(ctx context.Context) (Status, error) {
 	}
 	s.Substitutions = m.Substituted(ctx)
 	return s, nil
+}
+
+// engineSays is what the container engine knows of a cluster; of the user's own it knows nothing.
+func (m *Mesh) engineSays(ctx context.Context, name string) (cluster.Status, error) {
+	if m.existing(name) {
+		return cluster.Status{State: cluster.Ready}, nil
+	}
+	return m.Provider.Look(ctx, m.kindSpec(name))
 }
 
 // judge adds what the container engine knows of a cluster whose API answers: its pods may not
@@ -198,6 +206,9 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 		secrets = append(secrets, topology.IstiodKubeconfigSecret)
 	}
 	for _, peer := range m.Topology.Peers(declared.Name) {
+		if !declared.Manage.RemoteSecrets {
+			break // they are called as whoever writes them likes
+		}
 		secrets = append(secrets, topology.RemoteSecretName(peer))
 	}
 	for _, name := range secrets {
@@ -210,7 +221,7 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 		}
 	}
 	if m.Topology.ExposesServices(declared.Name) {
-		if change, err := m.exposure(declared.Name).Look(ctx, c); err != nil || change.Needed() {
+		if change, err := managed(declared.Manage.Gateways, "gateways", m.exposure(declared.Name), federation.Exposed{}).Look(ctx, c); err != nil || change.Needed() {
 			return change.Reason, err
 		}
 	}
@@ -224,7 +235,7 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 
 // published lists the loopback addresses that lead to the cluster's ingress gateway over HTTP.
 func (m *Mesh) published(ctx context.Context, declared *topology.Cluster) ([]string, error) {
-	if declared.Ingress == nil || declared.Ingress.HostPorts.HTTP == 0 {
+	if declared.Ingress == nil || declared.Ingress.HostPorts.HTTP == 0 || declared.IsExisting() {
 		return nil, nil
 	}
 	ports, err := m.Provider.Ports(ctx, m.Topology.KindName(declared.Name))

@@ -19,24 +19,32 @@ func Up(m *Mesh) []graph.Step {
 	steps := []graph.Step{
 		m.host(),
 		m.step("roots", "roots agree", minutes(2), 0, rootsAgree{m}, "host"),
-		m.step("root", "root certificate", seconds(10), 0, root{m}, "network"),
-		m.step("network", "container network", seconds(60), seconds(1), network{m}, "roots"),
-		m.step("node-image", "node image", minutes(10), seconds(15), nodeImage{m}, "network"),
 	}
+	network := m.groundSteps()
+	steps = append(steps, network...)
+	made := "roots" // what clusters of the user's own, and the root, wait for
+	if len(network) > 0 {
+		made = "network"
+	}
+	steps = append(steps, m.step("root", "root certificate", seconds(10), 0, root{m}, made))
 	for _, name := range m.Selected() {
 		c := t.Cluster(name)
 		at := func(step string) string { return step + "@" + name }
 		on := func(step, title string, timeout, expected time.Duration, p part, needs ...string) {
 			steps = append(steps, m.on(name, at(step), title, timeout, expected, p, needs...))
 		}
-		steps = append(steps, m.cluster(name, "network", "node-image", "root"))
+		needs := []string{"root"}
+		if !c.IsExisting() {
+			needs = []string{"network", "node-image", "root"}
+		}
+		steps = append(steps, m.cluster(name, needs...))
 		ready := at("cluster")
-		if m.importsImages() {
+		if m.importsImages() && !c.IsExisting() {
 			load := m.step(at("images"), "images of the bundle", minutes(10), seconds(40), loadImages{m, name}, ready)
 			load.Cluster, ready = name, load.ID
 			steps = append(steps, load)
 		}
-		if m.BuildProbe && c.IsMember() {
+		if m.BuildProbe && c.IsMember() && !c.IsExisting() {
 			load := m.step(at("probe-image"), "the probe's image", minutes(5), seconds(15), localProbe{m, name}, ready)
 			load.Cluster, ready = name, load.ID
 			steps = append(steps, load)
@@ -48,22 +56,29 @@ func Up(m *Mesh) []graph.Step {
 			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
 		}
 		steps = append(steps, m.namespaces(c, in)...)
-		on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
-		on("namespace", "istio-system", seconds(30), 0, install.SystemNamespace{Mesh: in}, pullSecret)
+		if c.IsExisting() && c.Provider.Kubeconfig.LabelNodes {
+			on("node-labels", "locality of nodes", seconds(60), 0, install.NodeLabels{Mesh: in}, at("owner"))
+		}
+		balancer := pullSecret
+		if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+			balancer = at("loadbalancer")
+			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
+		}
+		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.SystemNamespace{Mesh: in}), pullSecret)
 		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
 		steps = append(steps, m.controlPlane(c, in)...)
 		injects := m.injects(name)
 		if c.HoldsConfig() {
-			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, install.MeshMTLS{Mesh: in}, injects, at("istio-base"))
+			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, managed(c.Manage.Istio, "istio", install.MeshMTLS{Mesh: in}, install.MeshMTLS{Mesh: in}), injects, at("istio-base"))
 		}
 		if c.Ingress != nil {
-			on("ingress", "ingress gateway", minutes(6), seconds(6), install.IngressGateway{Mesh: in}, injects, at("loadbalancer"))
+			on("ingress", "ingress gateway", minutes(6), seconds(6), managed(c.Manage.Gateways, "gateways", install.IngressGateway{Mesh: in}, ingress(in)), injects, balancer)
 		}
 		if t.HasEastWestGateway(name) {
-			on("eastwest", "east-west gateway", minutes(6), seconds(6), install.EastWestGateway{Mesh: in}, injects, at("loadbalancer"))
+			on("eastwest", "east-west gateway", minutes(6), seconds(6), managed(c.Manage.Gateways, "gateways", install.EastWestGateway{Mesh: in}, eastWest(in)), injects, balancer)
 		}
 		if t.ExposesServices(name) {
-			on("expose", "services exposed to other networks", seconds(60), 0, m.exposure(name), injects, at("istio-base"))
+			on("expose", "services exposed to other networks", seconds(60), 0, managed(c.Manage.Gateways, "gateways", m.exposure(name), federation.Exposed{}), injects, at("istio-base"))
 		}
 		if t.ServesThroughGateway(name) {
 			on("expose-istiod", "istiod exposed to the clusters that it serves", seconds(60), 0, m.istiodExposure(), injects, at("istio-base"))
@@ -82,6 +97,17 @@ func Up(m *Mesh) []graph.Step {
 				secret, "istiod@"+pair.From))
 	}
 	return append(steps, m.droppedSteps()...)
+}
+
+// groundSteps lists the steps by which clusters can be made on this host; none where none is to be.
+func (m *Mesh) groundSteps() []graph.Step {
+	if len(m.made()) == 0 {
+		return nil
+	}
+	return []graph.Step{
+		m.step("network", "container network", seconds(60), seconds(1), network{m}, "roots"),
+		m.step("node-image", "node image", minutes(10), seconds(15), nodeImage{m}, "network"),
+	}
 }
 
 // discovery lists the selected pairs of which the first one's istiod watches the second.

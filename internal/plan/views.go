@@ -60,9 +60,12 @@ func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
 		if _, err := m.Client(ctx, name); err != nil {
 			return nil, err
 		}
-		one, err := clientcmd.LoadFromFile(m.State.Kubeconfig(name))
+		one, err := m.kubeconfig(name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the kubeconfig of %s: %w", name, err)
+		}
+		if m.existing(name) && collides(joined, one) {
+			one = renamed(one, m.Topology.KindName(name))
 		}
 		for key, cluster := range one.Clusters {
 			joined.Clusters[key] = cluster
@@ -80,6 +83,57 @@ func (m *Mesh) Kubeconfig(ctx context.Context, names []string) ([]byte, error) {
 	return clientcmd.Write(*joined)
 }
 
+// collides says whether two kubeconfigs call different things by one name, as two of kubeadm do.
+func collides(a, b *clientcmdapi.Config) bool {
+	for key := range b.Clusters {
+		if a.Clusters[key] != nil {
+			return true
+		}
+	}
+	for key := range b.AuthInfos {
+		if a.AuthInfos[key] != nil {
+			return true
+		}
+	}
+	for key := range b.Contexts {
+		if a.Contexts[key] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// renamed is a kubeconfig of one context whose cluster, user and context are called name.
+func renamed(one *clientcmdapi.Config, name string) *clientcmdapi.Config {
+	current := one.Contexts[one.CurrentContext].DeepCopy()
+	all := clientcmdapi.NewConfig()
+	all.Clusters[name], all.AuthInfos[name] = one.Clusters[current.Cluster], one.AuthInfos[current.AuthInfo]
+	current.Cluster, current.AuthInfo = name, name
+	all.Contexts[name], all.CurrentContext = current, name
+	return all
+}
+
+// kubeconfig is the kubeconfig of one cluster: of the user's own what kubectl would use of the
+// user's, with plugins and files by name and not by content.
+func (m *Mesh) kubeconfig(name string) (*clientcmdapi.Config, error) {
+	if !m.existing(name) {
+		return clientcmd.LoadFromFile(m.State.Kubeconfig(name))
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = m.Topology.Kubeconfig(name)
+	all, err := rules.Load()
+	if err != nil {
+		return nil, err
+	}
+	if context := m.Topology.Context(name); context != "" {
+		all.CurrentContext = context
+	}
+	if err := clientcmdapi.MinifyConfig(all); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
 // hasRootCertificate says whether the root's certificate is kept, with or without its key.
 func (m *Mesh) hasRootCertificate() bool { return hasFile(filepath.Join(m.State.PKI(), "root.pem")) }
 
@@ -94,7 +148,7 @@ func (m *Mesh) CollectLogs(ctx context.Context, dir string, result graph.Result)
 	collected := map[string]bool{}
 	for _, o := range result.Outcomes {
 		name := o.Step.Cluster
-		if o.Status != graph.Failed || name == "" || collected[name] {
+		if o.Status != graph.Failed || name == "" || collected[name] || m.existing(name) {
 			continue
 		}
 		collected[name] = true

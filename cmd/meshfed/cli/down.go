@@ -7,8 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
@@ -33,6 +36,9 @@ func (a *app) down() *cobra.Command {
 			}
 			if dryRun {
 				return a.dryDown(ctx, m)
+			}
+			if err := a.agreed(m, yes); err != nil {
+				return err
 			}
 			release, err := m.State.Lock("down")
 			if err != nil {
@@ -62,6 +68,7 @@ func (a *app) down() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			kept := m.Kept()
 			if len(left) > 0 {
 				return diag.Hint(fmt.Errorf("left behind: %v", left), fmt.Sprintf("`%s` again, and report it if they stay", a.command("down")))
 			}
@@ -69,13 +76,13 @@ func (a *app) down() *cobra.Command {
 				return err
 			}
 			a.log = "" // it went with the state
-			return a.printDown(m, result, deleteCerts)
+			return a.printDown(m, result, deleteCerts, kept)
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&dryRun, "dry-run", false, "only say what would be removed")
 	f.BoolVar(&deleteCerts, "delete-certs", false, "also the root key, which nothing can bring back")
-	f.BoolVar(&yes, "yes", false, "do not ask (there is nothing to ask about for kind clusters)")
+	f.BoolVar(&yes, "yes", false, "do not ask for the mesh's name (asked only where a cluster is your own)")
 	return c
 }
 
@@ -92,14 +99,35 @@ func (a *app) dryDown(ctx context.Context, m *plan.Mesh) error {
 	return a.printPlan(ctx, m, planned)
 }
 
-func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) error {
+// agreed asks for the mesh's name before anything is taken out of clusters of the user's own.
+func (a *app) agreed(m *plan.Mesh, yes bool) error {
+	own, name := m.Existing(), m.Topology.Metadata.Name
+	if yes || len(own) == 0 {
+		return nil
+	}
+	refused := diag.Hint(fmt.Errorf("down takes %s out of %s, which are your own", name, strings.Join(own, ", ")),
+		fmt.Sprintf("`%s` does it without asking; `%s` says first what goes", a.command("down", "--yes"), a.command("down", "--dry-run")))
+	in, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return usage(refused)
+	}
+	fmt.Fprintf(a.Err, "%s goes out of %s, which stay.\nType the mesh's name to go on: ", name, strings.Join(own, ", "))
+	var typed string
+	if _, err := fmt.Fscanln(in, &typed); err != nil || typed != name {
+		return usage(refused)
+	}
+	return nil
+}
+
+func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool, kept []string) error {
 	name := m.Topology.Metadata.Name
 	if a.output == "json" {
 		return writeJSON(a.Out, struct {
 			header
-			Changed bool `json:"changed"`
-			RootKey bool `json:"rootKeyKept"`
-		}{newHeader("Status", name, nil), result.Changed(), m.HasRoot()})
+			Changed bool     `json:"changed"`
+			RootKey bool     `json:"rootKeyKept"`
+			Kept    []string `json:"kept,omitempty"`
+		}{newHeader("Status", name, nil), result.Changed(), m.HasRoot(), kept})
 	}
 	block := ui.Block{Mark: ui.Pass, Title: fmt.Sprintf("%s is gone, nothing is left of it (%s)", name, ui.Duration(result.Duration))}
 	if !result.Changed() {
@@ -109,5 +137,6 @@ func (a *app) printDown(m *plan.Mesh, result graph.Result, deleteCerts bool) err
 		block.Facts = [][2]string{{"root key kept", m.State.PKI()}}
 		block.Next = [][2]string{{a.command("down", "--delete-certs"), "remove the root key too"}}
 	}
+	block.Notes = append(block.Notes, kept...)
 	return ui.WriteBlock(ui.Detect(a.Out, getenv), block)
 }

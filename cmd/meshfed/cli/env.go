@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,7 +108,11 @@ func variablesOf(places []place) [][2]string {
 	var files []string
 	var rest [][2]string
 	for _, p := range places {
-		files = append(files, p.kubeconfig)
+		for _, file := range filepath.SplitList(p.kubeconfig) {
+			if !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+		}
 		suffix := strings.ToUpper(strings.ReplaceAll(p.cluster, "-", "_"))
 		rest = append(rest, [2]string{"CTX_" + suffix, p.context}, [2]string{"INGRESS_" + suffix, p.ingress}, [2]string{"EASTWEST_" + suffix, p.eastWest})
 	}
@@ -119,8 +124,9 @@ type place struct{ cluster, context, network, kubeconfig, ingress, eastWest stri
 
 // placeOf asks the cluster. What an error is returned with holds what is known without asking.
 func placeOf(ctx context.Context, m *plan.Mesh, name string) (place, error) {
-	p := place{cluster: name, context: m.Topology.Context(name), network: m.Topology.Cluster(name).Network, kubeconfig: m.State.Kubeconfig(name)}
-	if _, err := m.Client(ctx, name); err != nil { // it writes the kubeconfig where that is missing
+	p := place{cluster: name, network: m.Topology.Cluster(name).Network}
+	_, err := m.Client(ctx, name) // it writes the kubeconfig where that is missing
+	if p.kubeconfig, p.context = m.KubeconfigOf(name); err != nil {
 		return p, err
 	}
 	view, err := m.StatusOf(ctx, name)

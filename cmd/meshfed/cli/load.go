@@ -119,6 +119,11 @@ type loaded struct {
 }
 
 func (a *app) runLoad(ctx context.Context, m *plan.Mesh, sources []*source) error {
+	names := slices.DeleteFunc(m.Selected(), func(name string) bool { return m.Topology.Cluster(name).IsExisting() })
+	if len(names) < len(m.Selected()) && (len(a.clusters) > 0 || len(names) == 0) {
+		return usage(diag.Hint(errors.New("load brings images into the nodes of kind clusters; those of "+strings.Join(m.Existing(), ", ")+" are your own"),
+			"push the image to a registry that they pull from"))
+	}
 	if err := missing(ctx, m.Engine, sources); err != nil {
 		return err
 	}
@@ -136,7 +141,6 @@ func (a *app) runLoad(ctx context.Context, m *plan.Mesh, sources []*source) erro
 			needs = append(needs, "save "+s.image)
 		}
 	}
-	names := m.Selected()
 	results := make([][]loaded, len(names))
 	for i, name := range names {
 		steps = append(steps, loading(m, name, sources, &results[i], needs))

@@ -38,7 +38,6 @@ func notBuilt(f *pflag.FlagSet, name, takes, does string) {
 func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
 	case "verify":
-		notBuilt(f, "contexts", "a,b", "clusters by their kubeconfig contexts, without a file")
 		notBuilt(f, "passive", "", "look only, without probes")
 		notBuilt(f, "disruptive", "", "gateway and network faults too")
 		notBuilt(f, "baseline", "last|FILE", "what changed since a report")

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,8 @@ func (a *app) load() (*topology.Topology, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range a.clusters {
-		if t.Cluster(name) == nil {
-			return nil, usage(diag.Hint(fmt.Errorf("--clusters: there is no cluster %q in %s", name, a.file),
-				"it has "+strings.Join(t.Names(), ", ")))
-		}
+	if err := a.known(t, a.file); err != nil {
+		return nil, err
 	}
 	if !a.quiet {
 		for _, w := range t.Warnings {
@@ -43,17 +41,58 @@ func (a *app) load() (*topology.Topology, error) {
 	return t, nil
 }
 
+// known refuses --clusters that are not there.
+func (a *app) known(t *topology.Topology, where string) error {
+	for _, name := range a.clusters {
+		if t.Cluster(name) == nil {
+			return usage(diag.Hint(fmt.Errorf("--clusters: there is no cluster %q in %s", name, where),
+				"it has "+strings.Join(t.Names(), ", ")))
+		}
+	}
+	return nil
+}
+
 // open makes what every command on live clusters works with, and changes nothing.
 func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	t, err := a.load()
 	if err != nil {
 		return nil, err
 	}
+	return a.openFor(ctx, t)
+}
+
+// openAny is open, or, where contexts are given, the same for the mesh that is found behind them.
+func (a *app) openAny(ctx context.Context, contexts []string) (*plan.Mesh, error) {
+	if len(contexts) == 0 {
+		return a.open(ctx)
+	}
+	running, err := plan.ReadContexts(ctx, contexts)
+	if err != nil {
+		return nil, err
+	}
+	t, err := running.Topology(a.set...)
+	if err != nil {
+		return nil, err
+	}
+	a.topology = t
+	if err := a.known(t, "the contexts"); err != nil {
+		return nil, err
+	}
+	m, err := a.openFor(ctx, t)
+	if err == nil && m.Owner == "" {
+		// The probes are labelled with an owner; nobody is told of this one.
+		m.Owner = cmp.Or(running.Owner(), state.NewOwner())
+	}
+	return m, err
+}
+
+// openFor is open for a topology that was read.
+func (a *app) openFor(ctx context.Context, t *topology.Topology) (*plan.Mesh, error) {
 	base := a.stateDir
 	if base == "" {
 		base = state.DefaultBase()
 	}
-	base, err = filepath.Abs(base)
+	base, err := filepath.Abs(base)
 	if err != nil {
 		return nil, usage(fmt.Errorf("reading --state-dir: %w", err))
 	}
@@ -62,14 +101,24 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 		return nil, err
 	}
 	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
-	if err := a.findEngine(ctx, m); err != nil {
+	recorded, err := dir.Engine()
+	if err != nil {
 		return nil, err
 	}
-	m.FindOwner = func(ctx context.Context) (string, error) { return kind.FindOwner(ctx, m.Engine, t.Metadata.Name) }
+	if plan.NeedsEngine(t) || recorded.Name != "" { // it may hold clusters that the file had before
+		if err := a.findEngine(ctx, m); err != nil {
+			return nil, err
+		}
+		if !t.OwnsNetwork() {
+			m.FindOwner = func(ctx context.Context) (string, error) { return kind.FindOwner(ctx, m.Engine, t.Metadata.Name) }
+		}
+	}
 	if _, err := m.RecoverOwner(ctx, false); err != nil {
 		return nil, err
 	}
-	m.Provider = provider(m)
+	if m.Engine != nil {
+		m.Provider = provider(m)
+	}
 	return m, nil
 }
 
@@ -170,6 +219,13 @@ func sameEngine(m *plan.Mesh, recorded state.Engine) error {
 // and gives the topology an owner id. Call it with the lock held, when nothing is to be
 // refused any more.
 func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
+	if m.Engine == nil {
+		if owner {
+			_, err := m.RecoverOwner(ctx, true)
+			return err
+		}
+		return nil // every cluster is the user's own
+	}
 	var err error
 	if m.Engine, err = cluster.Prepare(ctx, m.Facts, m.State.Path); err != nil {
 		return err
@@ -230,6 +286,11 @@ func (a *app) chooseImages(m *plan.Mesh, dir string) error {
 		return nil
 	}
 	named := dir != ""
+	if !named && !plan.NeedsEngine(m.Topology) {
+		// Clusters of the user's own pull their images themselves, whatever lies on this host.
+		m.Pull = true
+		return nil
+	}
 	if !named {
 		dir = bundle.DefaultDir()
 	}

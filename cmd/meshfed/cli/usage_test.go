@@ -33,7 +33,6 @@ func TestWrongCommandLine(t *testing.T) {
 		{"plan --replace nosuch -f " + example, `--replace: there is no cluster "nosuch"`, "it has west, east"},
 		{"up --prune-clusters --clusters west -f " + example, "--prune-clusters is about the whole file", "leave one of the two out"},
 		{"plan --out x -o dot -f " + example, "-o dot looks at none", "leave one of the two out"},
-		{"verify --contexts a,b", "`meshfed verify --contexts` is not built yet", "meshfed verify --help"},
 		{"verify --passive", "`meshfed verify --passive` is not built yet", "meshfed verify --help"},
 		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
 		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},

@@ -22,6 +22,7 @@ import (
 )
 
 func (a *app) verify() *cobra.Command {
+	var contexts []string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
@@ -31,7 +32,10 @@ func (a *app) verify() *cobra.Command {
 				return usage(err)
 			}
 			ctx := cmd.Context()
-			m, err := a.open(ctx)
+			if len(contexts) > 0 && cmd.Flags().Changed("file") {
+				return usage(diag.Hint(errors.New("--contexts and --file exclude each other"), "with a file, name clusters with --clusters"))
+			}
+			m, err := a.openAny(ctx, contexts)
 			if err != nil {
 				return err
 			}
@@ -56,6 +60,7 @@ func (a *app) verify() *cobra.Command {
 		},
 	}
 	a.reportFlag(c)
+	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
 	return c
 }

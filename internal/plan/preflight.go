@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+
+	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/install"
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
+)
+
+// preflightExisting finds all that stands against the user's own clusters becoming what the file
+// says, in all of them at once, before anything is changed anywhere.
+func (m *Mesh) preflightExisting(ctx context.Context) error {
+	own := m.selectedExisting()
+	if len(own) == 0 {
+		return nil
+	}
+	errs := make([]error, len(own))
+	var work sync.WaitGroup
+	for i, name := range own {
+		work.Go(func() { errs[i] = m.fits(ctx, name) })
+	}
+	work.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if _, err := (rootsAgree{m}).Look(ctx); err != nil {
+		return err
+	}
+	return m.rootAtHand(ctx, own)
+}
+
+func (m *Mesh) selectedExisting() []string {
+	var own []string
+	for _, name := range m.Selected() {
+		if m.existing(name) {
+			own = append(own, name)
+		}
+	}
+	return own
+}
+
+// fits looks at one cluster of the user's own.
+func (m *Mesh) fits(ctx context.Context, name string) error {
+	c, err := m.Client(ctx, name)
+	if err != nil {
+		return err
+	}
+	found, err := install.Describe(ctx, name, c)
+	if err != nil {
+		return err
+	}
+	problems := found.Fits(m.Topology, m.Owner)
+	problems = append(problems, m.mayNot(ctx, c)...)
+	if m.isRead(name) {
+		if err := m.peersReach(ctx, name, c); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	for i := range problems {
+		problems[i] = diag.Op(problems[i], name, "looking whether it fits")
+	}
+	return errors.Join(problems...)
+}
+
+// isRead says whether another cluster's istiod reads the named one.
+func (m *Mesh) isRead(name string) bool {
+	for _, primary := range m.Topology.Primaries() {
+		if contains(m.Topology.Peers(primary), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// permissions are what up and down need of whoever owns the kubeconfig, one for each kind of
+// thing that they make; they bound the rest closely enough to be known before anything is made.
+var permissions = []authorizationv1.ResourceAttributes{
+	{Verb: "patch", Resource: "namespaces"},
+	{Verb: "patch", Resource: "configmaps", Namespace: topology.OwnerNamespace},
+	{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: topology.SystemNamespace},
+	{Verb: "create", Resource: "secrets", Namespace: topology.SystemNamespace},
+	{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Namespace: topology.SystemNamespace},
+	{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: topology.SystemNamespace},
+	{Verb: "patch", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"},
+	{Verb: "patch", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"},
+	{Verb: "patch", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"},
+}
+
+// mayNot lists what the user's credentials do not allow, by asking the API server.
+func (m *Mesh) mayNot(ctx context.Context, c *kube.Client) []error {
+	var missing []string
+	for _, attributes := range permissions {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &attributes}}
+		if err := c.Create(ctx, review); err != nil {
+			return []error{c.Explain(err, "asking what the credentials allow")}
+		}
+		if !review.Status.Allowed {
+			resource := attributes.Resource
+			if attributes.Subresource != "" {
+				resource += "/" + attributes.Subresource
+			}
+			missing = append(missing, strings.TrimSpace(attributes.Verb+" "+resource+" "+attributes.Namespace))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []error{diag.Hint(fmt.Errorf("the credentials do not allow: %s", strings.Join(missing, "; ")), "what they allow: "+c.Kubectl("auth can-i --list"))}
+}
+
+// peersReach refuses an address of the API server that no peer can use, and tries it from this
+// host. A peer's network is not this host's: what does not answer here is refused only where the
+// answer is no mere silence of a name or network that this host does not have.
+func (m *Mesh) peersReach(ctx context.Context, name string, c *kube.Client) error {
+	address, err := m.peerServer(ctx, name)
+	if err != nil {
+		return err
+	}
+	server, err := federation.ServerURL(address)
+	if err != nil {
+		return m.orNode(ctx, err, name, c.REST.Host)
+	}
+	u, err := url.Parse(server)
+	if err != nil {
+		return fmt.Errorf("reading the API server's address: %w", err)
+	}
+	ca, err := federation.Authority(ctx, c, m.ownCA(name))
+	if err != nil {
+		return err
+	}
+	return tryServer(ctx, u, ca)
+}
+
+// tryServer makes one TLS connection.
+func tryServer(ctx context.Context, u *url.URL, ca []byte) error {
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return errors.New("the API server's CA holds no certificate")
+	}
+	bounded, cancel := context.WithTimeout(ctx, seconds(5))
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{RootCAs: roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
+	connection, err := dialer.DialContext(bounded, "tcp", net.JoinHostPort(u.Hostname(), port))
+	var verify *tls.CertificateVerificationError
+	switch {
+	case err == nil:
+		return connection.Close()
+	case errors.As(err, &verify):
+		return diag.Hint(fmt.Errorf("the API server at %s shows a certificate that its peers would not accept: %w", u.Host, verify.Err),
+			"write an apiServer.peerAddress that is in the certificate of the API server")
+	}
+	// Refused, silent or unknown from here, and perhaps not from there: the step synced says.
+	graph.State(ctx, "the API server at %s does not answer this host; whether peers reach it shows when they have synced", u.Host)
+	return nil
+}
+
+// rootAtHand refuses clusters that have a root while its key is not here and would be needed.
+func (m *Mesh) rootAtHand(ctx context.Context, own []string) error {
+	if _, err := m.store().Load(); !errors.Is(err, fs.ErrNotExist) || !m.signs() {
+		return nil
+	}
+	for _, name := range own {
+		c, err := m.Client(ctx, name)
+		if err != nil {
+			return err
+		}
+		roots, err := install.TrustedRoots(ctx, c)
+		if err != nil {
+			return err
+		}
+		if len(roots) > 0 {
+			return diag.Hint(fmt.Errorf("the control plane of %s has a root already, and its key is not in %s: no intermediate can be signed for the others", name, m.State.PKI()),
+				"put root.pem and root.key there; or bring intermediates yourself and write manage: {cacerts: false} for every cluster")
+		}
+	}
+	return nil
+}
+
+// signs says whether any selected cluster gets its intermediate from this program.
+func (m *Mesh) signs() bool {
+	for _, name := range m.Selected() {
+		if c := m.Topology.Cluster(name); c.IsPrimary() && c.Manage.CACerts {
+			return true
+		}
+	}
+	return false
+}
