@@ -6,6 +6,8 @@ package plan
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -13,9 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
@@ -234,5 +238,42 @@ func TestRecordIsReadBack(t *testing.T) {
 	hinted(t, err, "is no allocation", "remove the annotation")
 	if _, err := json.Marshal(r.allocation); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPlanOnlyReads: whatever a plan finds, it sends nothing but reads, to the API servers and
+// through what Helm makes of their addresses.
+func TestPlanOnlyReads(t *testing.T) {
+	t.Parallel()
+	m := threeOf(t, []string{"a", "b"}, "a", "b")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }))
+	t.Cleanup(server.Close)
+	recorder := kubetest.Record(t, &rest.Config{Host: server.URL})
+	writes := map[string]int{}
+	clusters := map[string]*kubetest.Cluster{}
+	for _, name := range []string{"a", "b"} {
+		c := kubetest.New(t, name)
+		real, err := kube.ForConfig(name, &rest.Config{Host: recorder.Server, TLSClientConfig: rest.TLSClientConfig{CAData: recorder.CA}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.REST, c.Clientset = real.REST, real.Clientset
+		clusters[name], writes[name] = c, len(c.Writes())
+	}
+	m.with(clusters["a"], clusters["b"])
+	if err := m.Recover(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	planned, err := graph.Plan(t.Context(), Up(m), graph.Options{})
+	if err != nil || len(planned) < 20 {
+		t.Fatalf("%d steps, %v", len(planned), err)
+	}
+	for name, c := range clusters {
+		if now := c.Writes(); len(now) > writes[name] {
+			t.Errorf("%s was sent %v", name, now[writes[name]:])
+		}
+	}
+	if others := recorder.Others(); len(others) > 0 || len(recorder.Requests()) == 0 {
+		t.Errorf("of %d requests these are no reads: %v", len(recorder.Requests()), others)
 	}
 }

@@ -49,7 +49,7 @@ func TestCompletions(t *testing.T) {
 		{"env --shell |", "sh fish powershell"},
 		{"verify --report |", "json xml md"},
 		{"render --o|", "--output"},
-		{"up --pl|", ""}, // planned, so not offered
+		{"up --pl|", "--plan"},
 		{"status |", ""},
 		{"bundle |", ""},
 		{"completion |", "bash zsh fish powershell"},

@@ -27,6 +27,10 @@ func (a *app) status() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// What can not be found out is said of each cluster below.
+			if err := m.Recover(cmd.Context(), true); err != nil && cmd.Context().Err() != nil {
+				return err
+			}
 			s, err := m.Status(cmd.Context())
 			if err != nil {
 				return err

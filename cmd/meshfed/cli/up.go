@@ -33,7 +33,7 @@ func (a *app) up() *cobra.Command {
 				return usage(diag.Hint(fmt.Errorf("--verify %s", verifyMode), "write auto, always, full or never"))
 			}
 			if planPath != "" && (len(replace) > 0 || prune) {
-				return usage(diag.Hint(errors.New("--plan says itself what is replaced and pruned"), "give --replace and --prune-clusters to `meshfed plan --out`"))
+				return usage(diag.Hint(errors.New("--plan says itself what is replaced and pruned"), "give --replace and --prune-clusters to `meshfed plan --out PLAN`"))
 			}
 			ctx := cmd.Context()
 			m, err := a.open(ctx)

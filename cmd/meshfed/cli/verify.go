@@ -39,6 +39,9 @@ func (a *app) verify() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := m.Recover(ctx, true); err != nil {
+				return err
+			}
 			release, err := m.State.Lock("verify")
 			if err != nil {
 				return err
