@@ -7,9 +7,9 @@ package topology
 // that exist. Whoever builds a field moves its values from refused to accepted.
 func fieldsOfIstio() []field {
 	return []field{
-		{"spec.clusters[west].provider.kubeconfig.path", nil, []string{"~/.kube/config", `""`, "[]"}},
-		{"spec.clusters[west].provider.kubeconfig.context", nil, []string{"west", "{}"}},
-		{"spec.clusters[west].provider.kubeconfig.adopt", nil, []string{"true", `"yes"`, "1"}},
-		{"spec.clusters[west].provider.kubeconfig.labelNodes", nil, []string{"true", "on", "[]"}},
+		{"spec.clusters[west].provider.kubeconfig.path", nil, []string{"[]", "{a: b}"}},
+		{"spec.clusters[west].provider.kubeconfig.context", nil, []string{"{}", "[west]"}},
+		{"spec.clusters[west].provider.kubeconfig.adopt", nil, []string{`"yes"`, "1"}},
+		{"spec.clusters[west].provider.kubeconfig.labelNodes", nil, []string{"on", "[]"}},
 	}
 }
