@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ func NewCluster(name string) Cluster {
 // may have several lines, comes first. Nothing is checked: loading it does that.
 func (t *Topology) File(comment string) ([]byte, error) {
 	root := said(reflect.ValueOf(t).Elem(), 0)
+	t.sayCredentials(root)
 	var out bytes.Buffer
 	for line := range strings.Lines(comment) {
 		out.WriteString("# " + strings.TrimSpace(line) + "\n")
@@ -45,6 +47,33 @@ func (t *Topology) File(comment string) ([]byte, error) {
 		return nil, fmt.Errorf("writing topology %s: %w", t.Metadata.Name, err)
 	}
 	return out.Bytes(), nil
+}
+
+// sayCredentials writes what has to be chosen where a cluster is the user's own, also when it is
+// what would be the default without one.
+func (t *Topology) sayCredentials(root *yaml.Node) {
+	if !slices.ContainsFunc(t.Spec.Clusters, func(c Cluster) bool { return c.IsExisting() }) {
+		return
+	}
+	c := t.Spec.Credentials
+	node := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle, Content: []*yaml.Node{
+		scalarOf("lifetime"), {Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Lifetime.String()}, scalarOf("refresh"), scalarOf(c.Refresh)}}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value != "spec" {
+			continue
+		}
+		spec := root.Content[i+1]
+		for j := 0; j+1 < len(spec.Content); j += 2 {
+			switch spec.Content[j].Value {
+			case "credentials":
+				spec.Content[j+1] = node
+				return
+			case "containerNetwork", "namespaces", "clusters": // what comes after it
+				spec.Content = slices.Insert(spec.Content, j, scalarOf("credentials"), node)
+				return
+			}
+		}
+	}
 }
 
 // flowDepth is from where on mappings are written in one line: those of a cluster.
