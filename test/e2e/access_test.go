@@ -170,7 +170,7 @@ func (a *access) written() []string {
 
 // allowed are what the program may write in a cluster of the user's own.
 var allowed = []string{
-	"/namespaces/istio-system", "/namespaces/meshfed-verify", "/configmaps/istio-ca-root-cert", "/namespaces/kube-system/configmaps/meshfed-owner",
+	"/namespaces/istio-system", "/namespaces/meshfed-verify", "/configmaps/istio-ca-root-cert", "/configmaps/istio-ca-crl", "/namespaces/kube-system/configmaps/meshfed-owner",
 	".istio.io", "istio-reader", "istiod", "istio-sidecar-injector", "istio-validator", "istio-revision-tag",
 	// Questions, which create nothing.
 	"/selfsubjectaccessreviews", "/selfsubjectrulesreviews",
