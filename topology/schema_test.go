@@ -165,7 +165,7 @@ func TestSchemaRefuses(t *testing.T) {
 		}
 	}
 	golden(t, "testdata/schema-refuses.golden", list.String())
-	if refused*10 < all*7 { // what two fields say of each other, and files of this host, no schema knows
+	if refused*10 < all*7 {
 		t.Errorf("the schema refuses only %d of %d mistakes", refused, all)
 	}
 }

@@ -34,8 +34,10 @@ func NewCluster(name string) Cluster {
 // File writes the topology as a file that says only what is not the default. The comment, which
 // may have several lines, comes first. Nothing is checked: loading it does that.
 func (t *Topology) File(comment string) ([]byte, error) {
-	root := said(reflect.ValueOf(t).Elem(), 0)
-	t.sayCredentials(root)
+	w := writer{}
+	// Where a cluster is the user's own, credentials are chosen even when that is the default.
+	w.chosen = slices.ContainsFunc(t.Names(), func(name string) bool { return t.Cluster(name).IsExisting() })
+	root := w.said(reflect.ValueOf(t).Elem(), 0)
 	var out bytes.Buffer
 	for line := range strings.Lines(comment) {
 		out.WriteString("# " + strings.TrimSpace(line) + "\n")
@@ -49,40 +51,18 @@ func (t *Topology) File(comment string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// sayCredentials writes what has to be chosen where a cluster is the user's own, also when it is
-// what would be the default without one.
-func (t *Topology) sayCredentials(root *yaml.Node) {
-	if !slices.ContainsFunc(t.Spec.Clusters, func(c Cluster) bool { return c.IsExisting() }) {
-		return
-	}
-	c := t.Spec.Credentials
-	node := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle, Content: []*yaml.Node{
-		scalarOf("lifetime"), {Kind: yaml.ScalarNode, Tag: "!!str", Value: c.Lifetime.String()}, scalarOf("refresh"), scalarOf(c.Refresh)}}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value != "spec" {
-			continue
-		}
-		spec := root.Content[i+1]
-		for j := 0; j+1 < len(spec.Content); j += 2 {
-			switch spec.Content[j].Value {
-			case "credentials":
-				spec.Content[j+1] = node
-				return
-			case "containerNetwork", "namespaces", "clusters": // what comes after it
-				spec.Content = slices.Insert(spec.Content, j, scalarOf("credentials"), node)
-				return
-			}
-		}
-	}
-}
+// writer knows what is written although it is the default.
+type writer struct{ chosen bool }
 
 // flowDepth is from where on mappings are written in one line: those of a cluster.
 const flowDepth = 2
 
 // said is a value's mapping without the fields that have their default; nil when none is left.
-func said(v reflect.Value, depth int) *yaml.Node {
+func (w writer) said(v reflect.Value, depth int) *yaml.Node {
 	fresh := reflect.New(v.Type())
-	preset(fresh.Interface())
+	if v.Type() != reflect.TypeFor[Credentials]() || !w.chosen {
+		preset(fresh.Interface())
+	}
 	node := &yaml.Node{Kind: yaml.MappingNode}
 	if depth > flowDepth {
 		node.Style = yaml.FlowStyle
@@ -90,7 +70,7 @@ func said(v reflect.Value, depth int) *yaml.Node {
 	keys := fieldsOf(v.Type())
 	for _, key := range keys.names {
 		field, usual := v.Field(keys.index[key]), fresh.Elem().Field(keys.index[key])
-		if value := nodeOf(field, usual, depth+1); value != nil {
+		if value := w.nodeOf(field, usual, depth+1); value != nil {
 			node.Content = append(node.Content, scalarOf(key), value)
 		}
 	}
@@ -100,20 +80,20 @@ func said(v reflect.Value, depth int) *yaml.Node {
 	return node
 }
 
-func nodeOf(field, usual reflect.Value, depth int) *yaml.Node {
+func (w writer) nodeOf(field, usual reflect.Value, depth int) *yaml.Node {
 	switch field.Kind() {
 	case reflect.Pointer:
 		if field.IsNil() {
 			return nil
 		}
-		if node := said(field.Elem(), depth); node != nil {
+		if node := w.said(field.Elem(), depth); node != nil {
 			return node
 		}
 		return &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle} // being there says something
 	case reflect.Struct:
-		return said(field, depth)
+		return w.said(field, depth)
 	case reflect.Slice:
-		return listOf(field, depth)
+		return w.listOf(field, depth)
 	}
 	if reflect.DeepEqual(field.Interface(), usual.Interface()) || field.Kind() == reflect.Map && field.Len() == 0 {
 		return nil
@@ -127,7 +107,7 @@ func nodeOf(field, usual reflect.Value, depth int) *yaml.Node {
 	return free(field.Interface(), depth)
 }
 
-func listOf(field reflect.Value, depth int) *yaml.Node {
+func (w writer) listOf(field reflect.Value, depth int) *yaml.Node {
 	if field.Len() == 0 {
 		return nil
 	}
@@ -141,7 +121,7 @@ func listOf(field reflect.Value, depth int) *yaml.Node {
 			node.Content = append(node.Content, free(item.Interface(), depth+1))
 			continue
 		}
-		of := said(item, depth)
+		of := w.said(item, depth)
 		if of == nil {
 			of = &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 		}

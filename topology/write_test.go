@@ -58,7 +58,9 @@ metadata:
 spec:
   istio:
     values: {pilot: {replicaCount: 2}}
-  credentials: {lifetime: 720h, refresh: Manual}
+  credentials:
+    lifetime: 720h
+    refresh: Manual
   namespaces:
   - name: shop
     inject: true

@@ -38,17 +38,8 @@ func Up(m *Mesh) []graph.Step {
 			needs = []string{"network", "node-image", "root"}
 		}
 		steps = append(steps, m.cluster(name, needs...))
-		ready := at("cluster")
-		if m.importsImages() && !c.IsExisting() {
-			load := m.step(at("images"), "images of the bundle", minutes(10), seconds(40), loadImages{m, name}, ready)
-			load.Cluster, ready = name, load.ID
-			steps = append(steps, load)
-		}
-		if m.BuildProbe && c.IsMember() && !c.IsExisting() {
-			load := m.step(at("probe-image"), "the probe's image", minutes(5), seconds(15), localProbe{m, name}, ready)
-			load.Cluster, ready = name, load.ID
-			steps = append(steps, load)
-		}
+		loads, ready := m.loadSteps(c)
+		steps = append(steps, loads...)
 		on("owner", "ownership", seconds(30), 0, ownership{m}, ready)
 		pullSecret := at("owner")
 		if m.Topology.Spec.Images.PullSecret != "" {
@@ -121,6 +112,27 @@ func (m *Mesh) discovery() []topology.Pair {
 		}
 	}
 	return pairs
+}
+
+// loadSteps lists the steps that bring images into the nodes of a kind cluster, and the last of
+// them, or of the cluster where there is none.
+func (m *Mesh) loadSteps(c *topology.Cluster) (steps []graph.Step, last string) {
+	last = "cluster@" + c.Name
+	if c.IsExisting() {
+		return nil, last
+	}
+	load := func(id, title string, timeout, expected time.Duration, w work) {
+		step := m.step(id+"@"+c.Name, title, timeout, expected, w, last)
+		step.Cluster, last = c.Name, step.ID
+		steps = append(steps, step)
+	}
+	if m.importsImages() {
+		load("images", "images of the bundle", minutes(10), seconds(40), loadImages{m, c.Name})
+	}
+	if m.BuildProbe && c.IsMember() {
+		load("probe-image", "the probe's image", minutes(5), seconds(15), localProbe{m, c.Name})
+	}
+	return steps, last
 }
 
 // namespaces are the file's own, in a cluster that has workloads.

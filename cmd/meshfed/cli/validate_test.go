@@ -47,7 +47,7 @@ func TestWrongFiles(t *testing.T) {
 		"duplicate":    {text: strings.Replace(least, "{name: east}", "{name: west}", 1) + "kind: Topology\n"},
 		"overlap": {text: strings.Replace(least, "[{name: west}, {name: east}]",
 			"[{name: west, provider: {kind: {podSubnet: 10.1.0.0/16, serviceSubnet: 10.1.128.0/24}}}, {name: east}]", 1)},
-		"not-built": {text: strings.Replace(least, "{name: east}", "{name: east, provider: {kubeconfig: {path: x, context: y}}, addons: [Kiali]}", 1)},
+		"not-built": {text: strings.Replace(least, "{name: east}", "{name: east, provider: {clusterAPI: {name: east}}, addons: [Kiali]}", 1)},
 		"same-port": {text: strings.Replace(least, "[{name: west}, {name: east}]",
 			"[{name: west, ingress: {hostPorts: {http: 30000}}}, {name: east, ingress: {hostPorts: {http: 30000}}}]", 1)},
 		"set":      {text: least, set: []string{"spec.mesh.mtls=Off", "spec.nosuch=1", "nonsense"}},
