@@ -175,4 +175,13 @@ func TestIstiodKubeconfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("revoked", graph.Update, "does not accept the token")
+	istiod.ResourceVersion = ""
+	if err := w.west.Create(ctx, istiod); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	look("granted again", graph.None, "token until")
+	if runs() {
+		t.Error("want an istiod that starts again: the one that runs would be blind for minutes")
+	}
 }

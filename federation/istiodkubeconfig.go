@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -69,9 +71,10 @@ func (k IstiodKubeconfig) Look(ctx context.Context) (graph.Change, error) {
 	return graph.Change{Action: graph.None, Reason: "token until " + f.expires}, nil
 }
 
-// inspect looks at everything that Look reports and Do needs; moved says that a running istiod
-// was told of another server.
-func (k IstiodKubeconfig) inspect(ctx context.Context) (f found, moved bool, err error) {
+// inspect looks at everything that Look reports and Do needs; blind says that a running istiod
+// can not read the cluster until it starts again: it was told of another server, or its token is
+// not taken any more. One that only ends soon is replaced in time by itself.
+func (k IstiodKubeconfig) inspect(ctx context.Context) (f found, blind bool, err error) {
 	server, err := ServerURL(k.Server)
 	if err != nil {
 		return f, false, err
@@ -99,11 +102,17 @@ func (k IstiodKubeconfig) inspect(ctx context.Context) (f found, moved bool, err
 	if err != nil {
 		return f, false, err
 	}
-	if moved = !bytes.Equal(secret.Data[configKey], want); moved {
+	if blind = !bytes.Equal(secret.Data[configKey], want); blind {
 		f.fields = append(f.fields, graph.FieldChange{Path: "data." + configKey, Old: digest(secret.Data[configKey]), New: digest(want)})
 		f.reasons = append(f.reasons, k.Of.Cluster+" is to be read at "+server)
 	}
-	return f, moved, k.token().judge(ctx, &f, string(secret.Data[tokenKey]), secret.Annotations[topology.AnnotationExpires])
+	token := string(secret.Data[tokenKey])
+	err = k.token().judge(ctx, &f, token, secret.Annotations[topology.AnnotationExpires])
+	if err == nil && f.token == "" && !blind {
+		refused, tried := k.token().try(ctx, token)
+		blind, err = refused != "", tried
+	}
+	return f, blind, err
 }
 
 // config is the kubeconfig, which holds no token.
@@ -116,8 +125,9 @@ func (k IstiodKubeconfig) config(a access) ([]byte, error) {
 	})
 }
 
-// Do writes the Secret. A token that is still good is kept. An istiod that runs with another
-// server than now is made to start again; whoever waits for istiod comes after this.
+// Do writes the Secret. A token that is still good is kept. An istiod that can not read the
+// cluster with what it has is made to start again, since it could take two minutes until the
+// kubelet and istiod have noticed; whoever waits for istiod comes after this.
 func (k IstiodKubeconfig) Do(ctx context.Context, _ graph.Change) error {
 	if err := k.do(ctx); err != nil {
 		return fmt.Errorf("applying what istiod in %s reads %s with: %w", k.In.Cluster, k.Of.Cluster, err)
@@ -126,7 +136,7 @@ func (k IstiodKubeconfig) Do(ctx context.Context, _ graph.Change) error {
 }
 
 func (k IstiodKubeconfig) do(ctx context.Context) error {
-	f, moved, err := k.inspect(ctx)
+	f, blind, err := k.inspect(ctx)
 	if err != nil {
 		return err
 	}
@@ -145,17 +155,32 @@ func (k IstiodKubeconfig) do(ctx context.Context) error {
 		},
 		Data: map[string][]byte{configKey: config, tokenKey: []byte(f.want.Token)},
 	})
-	if err != nil || !moved {
+	if err != nil || !blind {
 		return err
 	}
-	graph.State(ctx, "restarting istiod, which reads %s at another address now", k.Of.Cluster)
-	pods, err := k.In.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
+	return k.restart(ctx)
+}
+
+// restart deletes istiod's pods and blocks until they are gone: their Deployment makes new ones.
+func (k IstiodKubeconfig) restart(ctx context.Context) error {
+	graph.State(ctx, "restarting istiod, which can not read %s with what it has", k.Of.Cluster)
+	old, err := k.In.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
 	if err != nil {
 		return err
 	}
-	var running []client.Object
-	for i := range pods {
-		running = append(running, &pods[i])
+	for i := range old {
+		if err := k.In.Remove(ctx, &old[i]); err != nil {
+			return err
+		}
 	}
-	return k.In.Remove(ctx, running...)
+	return poll.Until(ctx, poll.Options{What: "istiod to end in " + k.In.Cluster, Interval: tryInterval, Deadline: tryDeadline},
+		func(ctx context.Context) (bool, string, error) {
+			now, err := k.In.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
+			for i := range now {
+				if slices.ContainsFunc(old, func(p corev1.Pod) bool { return p.UID == now[i].UID }) {
+					return false, now[i].Name + " is still there", err
+				}
+			}
+			return err == nil, "", err
+		})
 }

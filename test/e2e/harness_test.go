@@ -218,6 +218,7 @@ type report struct {
 	APIVersion      string         `json:"apiVersion"`
 	Kind            string         `json:"kind"`
 	Topology        string         `json:"topology"`
+	Clusters        []string       `json:"clusters"`
 	Summary         map[string]int `json:"summary"`
 	Checks          []check        `json:"checks"`
 	DurationSeconds float64        `json:"durationSeconds"`
