@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
-	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -158,29 +156,6 @@ func (k IstiodKubeconfig) do(ctx context.Context) error {
 	if err != nil || !blind {
 		return err
 	}
-	return k.restart(ctx)
-}
-
-// restart deletes istiod's pods and blocks until they are gone: their Deployment makes new ones.
-func (k IstiodKubeconfig) restart(ctx context.Context) error {
 	graph.State(ctx, "restarting istiod, which can not read %s with what it has", k.Of.Cluster)
-	old, err := k.In.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
-	if err != nil {
-		return err
-	}
-	for i := range old {
-		if err := k.In.Remove(ctx, &old[i]); err != nil {
-			return err
-		}
-	}
-	return poll.Until(ctx, poll.Options{What: "istiod to end in " + k.In.Cluster, Interval: tryInterval, Deadline: tryDeadline},
-		func(ctx context.Context) (bool, string, error) {
-			now, err := k.In.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
-			for i := range now {
-				if slices.ContainsFunc(old, func(p corev1.Pod) bool { return p.UID == now[i].UID }) {
-					return false, now[i].Name + " is still there", err
-				}
-			}
-			return err == nil, "", err
-		})
+	return restartIstiod(ctx, k.In, "")
 }

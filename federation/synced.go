@@ -9,16 +9,24 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/istiod"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // syncInterval is the time between two looks of Synced, which costs a port-forward for each
 // replica.
 const syncInterval = 500 * time.Millisecond
+
+// deafAfter is how long istiod gets to take up a remote secret before it counts as deaf: longer
+// than its own PILOT_REMOTE_CLUSTER_TIMEOUT, 30 s, after which it gives up on a cluster.
+const deafAfter = 45 * time.Second
 
 // Synced holds when every replica of a cluster's istiod has read every peer.
 type Synced struct {
@@ -30,6 +38,9 @@ type Synced struct {
 	Peers []string
 	// Deadline bounds Do; 0 means that only the context does.
 	Deadline time.Duration
+	// DeafAfter is how long a secret may lie there without istiod knowing its cluster; 0 means
+	// 45 s.
+	DeafAfter time.Duration
 }
 
 // Look asks every replica once. Create means that something is to be waited for, and the
@@ -45,14 +56,26 @@ func (s Synced) Look(ctx context.Context) (graph.Change, error) {
 	return graph.Change{Action: graph.None, Reason: state}, nil
 }
 
-// Do waits until Look would say none; it changes nothing. The error says what was last seen.
+// Do waits until Look would say none. It changes nothing but this: an istiod that has not taken
+// up a remote secret that lies there is restarted, once. istiod 1.31 reads its secrets one after
+// the other, and hangs for good where a cluster goes while it is being replaced (secretcontroller
+// in istio.io/istio: deleteCluster blocks in Client.Shutdown). The error says what was last seen.
 func (s Synced) Do(ctx context.Context, _ graph.Change) error {
-	err := poll.Until(ctx, poll.Options{
-		What:     fmt.Sprintf("istiod of %s to read %s", s.In.Cluster, strings.Join(s.Peers, ", ")),
-		Interval: syncInterval,
-		Deadline: s.Deadline,
-		Observe:  func(state string) { graph.State(ctx, "%s", state) },
-	}, s.look)
+	deaf := s.DeafAfter
+	if deaf == 0 {
+		deaf = deafAfter
+	}
+	err := s.wait(ctx, deaf)
+	if err != nil && ctx.Err() == nil {
+		var ignored string
+		if ignored, err = s.ignored(ctx); err == nil && ignored != "" {
+			graph.State(ctx, "restarting istiod, which does not take up the remote secret of %s", ignored)
+			err = restartIstiod(ctx, s.In, s.Revision)
+		}
+		if err == nil {
+			err = s.wait(ctx, s.Deadline)
+		}
+	}
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -62,6 +85,50 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 	}
 	return diag.Hint(diag.Op(err, s.In.Cluster, "waiting for discovery"),
 		"istiod says why: "+s.In.Kubectl("-n istio-system logs "+deployment+" --since=5m"))
+}
+
+// wait waits for Look to say none, at most for a time; 0 means that only the context bounds it.
+func (s Synced) wait(ctx context.Context, within time.Duration) error {
+	if s.Deadline != 0 && within > s.Deadline {
+		within = s.Deadline
+	}
+	return poll.Until(ctx, poll.Options{
+		What:     fmt.Sprintf("istiod of %s to read %s", s.In.Cluster, strings.Join(s.Peers, ", ")),
+		Interval: syncInterval,
+		Deadline: within,
+		Observe:  func(state string) { graph.State(ctx, "%s", state) },
+	}, s.look)
+}
+
+// ignored names a peer whose remote secret is there and that a ready replica does not know.
+func (s Synced) ignored(ctx context.Context) (string, error) {
+	replicas, err := istiod.Replicas(ctx, s.In, s.Revision)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range replicas {
+		if !r.Ready {
+			continue
+		}
+		clusters, err := istiod.Clusterz(ctx, s.In, r.Pod)
+		if err != nil {
+			return "", err
+		}
+		for _, peer := range s.Peers {
+			if istiod.Knows(clusters, peer) {
+				continue
+			}
+			var secret corev1.Secret
+			err := s.In.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: topology.RemoteSecretName(peer)}, &secret)
+			if err == nil {
+				return peer, nil
+			}
+			if !kube.Absent(err) {
+				return "", s.In.Explain(err, "reading the remote secret of "+peer)
+			}
+		}
+	}
+	return "", nil
 }
 
 func (s Synced) look(ctx context.Context) (done bool, state string, err error) {

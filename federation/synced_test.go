@@ -123,3 +123,41 @@ func TestSyncedCanNotLook(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestSyncedRestartsAnIstiodThatIsDeaf: the secret lies there, and istiod does not know its
+// cluster until it is another istiod.
+func TestSyncedRestartsAnIstiodThatIsDeaf(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		secret bool
+		want   string
+	}{
+		"a secret that is not taken up": {true, "restarting istiod, which does not take up the remote secret of east"},
+		"no secret, nothing to restart": {false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			objects := []client.Object{istiodPod("istiod-a")}
+			if tc.secret {
+				objects = append(objects, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "istio-remote-secret-east", Namespace: "istio-system"}})
+			}
+			c := kubetest.New(t, "west", objects...)
+			c.Forwards(t, map[string]http.Handler{"istio-system/istiod-a:15014": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprint(w, `[{"id":"west","syncStatus":"synced"}]`)
+			})})
+			var states []string
+			ctx := graph.WithState(context.Background(), func(s string) { states = append(states, s) })
+			s := federation.Synced{In: c.Client, Peers: []string{"east"}, DeafAfter: 300 * time.Millisecond, Deadline: 600 * time.Millisecond}
+			if err := s.Do(ctx, graph.Change{}); err == nil {
+				t.Error("east is known to nobody, and no error")
+			}
+			if got := slices.ContainsFunc(states, func(s string) bool { return strings.HasPrefix(s, "restarting istiod") }); got != (tc.want != "") {
+				t.Errorf("states %q", states)
+			}
+			pods, err := c.Client.Pods(context.Background(), "istio-system", nil)
+			if err != nil || (len(pods) == 0) != tc.secret {
+				t.Errorf("%d pods are left, %v", len(pods), err)
+			}
+		})
+	}
+}

@@ -52,6 +52,11 @@ func ParseClusterz(data []byte) ([]RemoteCluster, error) {
 	return clusters, nil
 }
 
+// Knows says whether a peer is in an answer of /debug/clusterz by a remote secret, synced or not.
+func Knows(clusters []RemoteCluster, peer string) bool {
+	return slices.ContainsFunc(clusters, func(c RemoteCluster) bool { return c.ID == peer && c.SecretName != "" })
+}
+
 // Missing says in words which peers are not synced in an answer of /debug/clusterz: "east is
 // syncing, north is not known"; "" when all are.
 func Missing(clusters []RemoteCluster, peers []string) string {
