@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	securityapi "istio.io/api/security/v1beta1"
+	security "istio.io/client-go/pkg/apis/security/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -35,7 +37,7 @@ func Describe(ctx context.Context, name string, c *kube.Client) (Found, error) {
 	}
 	d := describer{c: c, releases: map[string]Origin{}}
 	for _, part := range []func(context.Context, *Found) error{
-		d.record, d.helm, d.system, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
+		d.record, d.helm, d.system, d.strict, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
 	} {
 		if err := part(ctx, &f); err != nil {
 			return f, err
@@ -116,6 +118,16 @@ func (d describer) system(ctx context.Context, f *Found) error {
 	}
 	f.Network = found.Labels[topology.LabelNetwork]
 	return d.c.Explain(err, "reading namespace "+topology.SystemNamespace)
+}
+
+func (d describer) strict(ctx context.Context, f *Found) error {
+	var found security.PeerAuthentication
+	err := d.c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: meshPolicy}, &found)
+	if kube.Absent(err) { // the policy, or its kind
+		return nil
+	}
+	f.Strict = found.Spec.GetMtls().GetMode() == securityapi.PeerAuthentication_MutualTLS_STRICT
+	return d.c.Explain(err, "reading the mesh-wide PeerAuthentication")
 }
 
 // injection is what istiod tells its injector (templates/istiod-injector-configmap.yaml).

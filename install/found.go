@@ -21,6 +21,8 @@ type Found struct {
 	Controls []FoundControl
 	// Network is the label of namespace istio-system.
 	Network string
+	// Strict says that the mesh-wide mutual TLS mode is, whoever said so.
+	Strict bool
 	// Roots are fingerprints of what the control plane trusts, and RootFrom where they were read:
 	// the secret cacerts, or what istiod gives out when it signs with a CA of its own.
 	Roots    []string

@@ -69,6 +69,10 @@ func (r Running) File() ([]byte, error) {
 	if first.Revision != "default" {
 		istio["revision"] = first.Revision
 	}
+	mesh := map[string]any{"id": first.MeshID, "trustDomain": first.TrustDomain}
+	if r.Found[0].Strict {
+		mesh["mtls"] = topology.MTLSStrict
+	}
 	clusters := make([]any, len(r.Found))
 	for i, f := range r.Found {
 		if f.Topology != "" {
@@ -79,7 +83,7 @@ func (r Running) File() ([]byte, error) {
 	return yaml.Marshal(map[string]any{
 		"apiVersion": topology.APIVersion, "kind": topology.Kind, "metadata": map[string]any{"name": strings.Trim(name, "-")},
 		"spec": map[string]any{
-			"mesh":        map[string]any{"id": first.MeshID, "trustDomain": first.TrustDomain},
+			"mesh":        mesh,
 			"istio":       istio,
 			"credentials": map[string]any{"lifetime": "720h", "refresh": topology.RefreshManual},
 			"clusters":    clusters,

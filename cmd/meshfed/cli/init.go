@@ -24,6 +24,7 @@ import (
 
 func (a *app) init() *cobra.Command {
 	var tests string
+	var contexts []string
 	c := &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a small commented topology file; never overwrites",
@@ -33,7 +34,10 @@ func (a *app) init() *cobra.Command {
 			"the schema by which editors complete and check the file.\n\n" +
 			"--from-istio-test writes the clusters that a topology file of Istio's own integration\n" +
 			"tests describes (prow/config/topology/*.json in istio.io/istio), and tells on standard\n" +
-			"error what has no counterpart.",
+			"error what has no counterpart.\n\n" +
+			"--from-contexts reads the running mesh behind contexts of your kubeconfig, changes nothing,\n" +
+			"and writes the file that describes it: every cluster is your own, and what this program did\n" +
+			"not install is only checked (manage: false).",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(diag.Hint(errors.New("init writes one file"), "`meshfed init topology.yaml`"))
@@ -48,21 +52,25 @@ func (a *app) init() *cobra.Command {
 				}
 				path = args[0]
 			}
-			if cmd.Flags().Changed("from-istio-test") {
+			switch {
+			case tests != "" && len(contexts) > 0:
+				return usage(diag.Hint(errors.New("--from-contexts and --from-istio-test exclude each other"), "name one"))
+			case len(contexts) > 0:
+				return a.writeContexts(cmd.Context(), path, contexts)
+			case tests != "":
 				return a.writeIstioTest(path, tests)
 			}
-			return a.writeTopology(path, topology.Starter(starterName(path), ""))
+			return a.writeTopology(path, starterName(path), topology.Starter(starterName(path), ""))
 		},
 	}
 	c.Flags().StringVar(&tests, "from-istio-test", "", "a topology `FILE` of Istio's own tests to begin with (- is standard input)")
 	_ = c.MarkFlagFilename("from-istio-test", "json", "yaml") // fails for a flag that there is not
-	notBuilt(c.Flags(), "from-contexts", "a,b", "clusters that exist, by their kubeconfig contexts")
+	c.Flags().StringSliceVar(&contexts, "from-contexts", nil, "the running mesh of clusters by their kubeconfig contexts")
 	return c
 }
 
 // writeTopology puts a topology file where the user said, and the schema beside it.
-func (a *app) writeTopology(path string, text []byte) error {
-	name := starterName(path)
+func (a *app) writeTopology(path, name string, text []byte) error {
 	if path == stdin {
 		if a.output == "json" {
 			var err error

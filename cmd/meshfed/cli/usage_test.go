@@ -37,7 +37,6 @@ func TestWrongCommandLine(t *testing.T) {
 		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
 		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},
 		{"verify --watch --regression", "`meshfed verify --regression` is not built yet", "meshfed verify --help"},
-		{"init --from-contexts a,b", "`meshfed init --from-contexts` is not built yet", "meshfed init --help"},
 		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},
 		{"up west", `takes no arguments, got "west"`, "meshfed up --help"},
 		{"validate topology.yaml", `takes no arguments, got "topology.yaml"`, "-f topology.yaml"},
