@@ -25,6 +25,33 @@ import (
 // The checks stand in place of parts that somebody else owns (manage: false in the file). Look
 // says none when what is there will do, else what is missing; there is no Do.
 
+// OthersNamespace is an istio-system that somebody else labels.
+type OthersNamespace struct{ Mesh }
+
+// Look asks for the label of the file's network. Where nobody crosses networks it may be missing.
+func (n OthersNamespace) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	cluster, err := n.cluster(c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	if !cluster.IsPrimary() || cluster.IsExternal() {
+		return SystemNamespace(n).Look(ctx, c)
+	}
+	var found corev1.Namespace
+	err = c.Get(ctx, client.ObjectKey{Name: topology.SystemNamespace}, &found)
+	if kube.Absent(err) {
+		return graph.Change{Action: graph.Create, Reason: "there is no namespace " + topology.SystemNamespace}, nil
+	}
+	if err != nil {
+		return graph.Change{}, c.Explain(err, "reading namespace "+topology.SystemNamespace)
+	}
+	label := found.Labels[topology.LabelNetwork]
+	if label == cluster.Network || label == "" && !n.Topology.CrossesNetworks(c.Cluster) {
+		return graph.Change{Action: graph.None}, nil
+	}
+	return graph.Change{Action: graph.Update, Reason: fmt.Sprintf("namespace %s is labelled %s=%q, not %s", topology.SystemNamespace, topology.LabelNetwork, label, cluster.Network)}, nil
+}
+
 // OthersIstio is a control plane that somebody else owns.
 type OthersIstio struct{ Mesh }
 

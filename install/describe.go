@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	securityapi "istio.io/api/security/v1beta1"
-	security "istio.io/client-go/pkg/apis/security/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +35,7 @@ func Describe(ctx context.Context, name string, c *kube.Client) (Found, error) {
 	}
 	d := describer{c: c, releases: map[string]Origin{}}
 	for _, part := range []func(context.Context, *Found) error{
-		d.record, d.helm, d.system, d.strict, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
+		d.record, d.helm, d.system, d.mode, d.nodes, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
 	} {
 		if err := part(ctx, &f); err != nil {
 			return f, err
@@ -116,18 +114,8 @@ func (d describer) system(ctx context.Context, f *Found) error {
 	if kube.Absent(err) {
 		return nil
 	}
-	f.Network = found.Labels[topology.LabelNetwork]
+	f.Network, f.ServedBy = found.Labels[topology.LabelNetwork], found.Annotations[topology.AnnotationControlPlanes]
 	return d.c.Explain(err, "reading namespace "+topology.SystemNamespace)
-}
-
-func (d describer) strict(ctx context.Context, f *Found) error {
-	var found security.PeerAuthentication
-	err := d.c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: meshPolicy}, &found)
-	if kube.Absent(err) { // the policy, or its kind
-		return nil
-	}
-	f.Strict = found.Spec.GetMtls().GetMode() == securityapi.PeerAuthentication_MutualTLS_STRICT
-	return d.c.Explain(err, "reading the mesh-wide PeerAuthentication")
 }
 
 // injection is what istiod tells its injector (templates/istiod-injector-configmap.yaml).
@@ -157,7 +145,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 	for i := range list.Items {
 		istiod := &list.Items[i]
 		p := FoundControl{
-			Deployment: istiod.Name, Revision: cmp.Or(istiod.Labels["istio.io/rev"], "default"),
+			Deployment: istiod.Name, Namespace: istiod.Namespace, Revision: cmp.Or(istiod.Labels["istio.io/rev"], "default"),
 			Ready: istiod.Status.ReadyReplicas > 0, Origin: d.origin(istiod), Version: versionOf(istiod),
 		}
 		for _, container := range istiod.Spec.Template.Spec.Containers {

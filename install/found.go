@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/meshfed/meshfed/topology"
 )
 
 // Found is what is recognised in a running cluster: Istio, whoever installed it, whose cluster
@@ -19,10 +21,15 @@ type Found struct {
 	Topology, Owner string
 	// Controls are the istiods, the default revision first.
 	Controls []FoundControl
-	// Network is the label of namespace istio-system.
-	Network string
+	// Network is the label of namespace istio-system, and ServedBy its annotation: the control
+	// planes elsewhere that serve the cluster, empty for its own.
+	Network, ServedBy string
 	// Strict says that the mesh-wide mutual TLS mode is, whoever said so.
 	Strict bool
+	// Ambient says that a ztunnel runs.
+	Ambient bool
+	// Locality is what all nodes share.
+	Locality topology.Locality
 	// Roots are fingerprints of what the control plane trusts, and RootFrom where they were read:
 	// the secret cacerts, or what istiod gives out when it signs with a CA of its own.
 	Roots    []string
@@ -41,8 +48,8 @@ type Found struct {
 
 // FoundControl is an istiod.
 type FoundControl struct {
-	// Deployment and Revision ("default" for the one without) of istiod.
-	Deployment, Revision string
+	// Deployment, its Namespace, and Revision ("default" for the one without) of istiod.
+	Deployment, Namespace, Revision string
 	// Version is Istio's, for example 1.31.0.
 	Version string
 	// MeshID, ClusterName, Network and TrustDomain are what it was told.

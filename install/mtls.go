@@ -76,3 +76,35 @@ func (p MeshMTLS) ours(ctx context.Context, c *kube.Client) (bool, error) {
 	}
 	return owned(&found, p.Mesh), nil
 }
+
+// meshStrict says whether the mesh-wide mode of a cluster is STRICT, whoever said so. Among
+// policies of the root namespace without a selector the oldest holds
+// (https://istio.io/latest/docs/reference/config/security/peer_authentication/).
+func meshStrict(ctx context.Context, c *kube.Client) (bool, error) {
+	var list security.PeerAuthenticationList
+	if err := c.List(ctx, &list, client.InNamespace(topology.SystemNamespace)); err != nil {
+		if kube.Absent(err) { // there is no such kind
+			return false, nil
+		}
+		return false, c.Explain(err, "listing mesh-wide PeerAuthentications")
+	}
+	var oldest *security.PeerAuthentication
+	for _, p := range list.Items {
+		if p.Spec.GetSelector() == nil && (oldest == nil || p.CreationTimestamp.Before(&oldest.CreationTimestamp)) {
+			oldest = p
+		}
+	}
+	return oldest != nil && oldest.Spec.GetMtls().GetMode() == securityapi.PeerAuthentication_MutualTLS_STRICT, nil
+}
+
+// OthersMTLS is a mesh-wide mode that somebody else says.
+type OthersMTLS struct{ Mesh }
+
+// Look asks for a mode that is at least as strict as the file's, under any name.
+func (p OthersMTLS) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	strict, err := meshStrict(ctx, c)
+	if err == nil && !strict && p.Topology.Spec.Mesh.MTLS == topology.MTLSStrict {
+		return graph.Change{Action: graph.Create, Reason: "no PeerAuthentication says STRICT for the whole mesh"}, nil
+	}
+	return graph.Change{Action: graph.None}, err
+}

@@ -74,7 +74,8 @@ One YAML document of at most 1 MiB in UTF-8. It is strict: unknown and repeated 
 each with file, line, column, path, what is wrong and what to write instead. ` + "`{}`" + ` means defaults. Durations are Go's (` + "`720h`, `1h30m`, `10s`" + `), counts are whole numbers, words of a closed list are CamelCase,
 lists are keyed by name, relative paths count from the file. ` + "`-f -`" + ` reads standard input; ` + "`--set path=value`" + ` lays a value over the file and is as strict.
 
-` + "`meshfed init`" + ` writes a file to begin with, and beside it the [JSON Schema](../topology/schema.json) by which editors complete and check it; ` + "`meshfed validate`" + ` checks it without a network. How this format may change:
+` + "`meshfed init`" + ` writes a file to begin with, and beside it the [JSON Schema](../topology/schema.json) by which editors complete and check it; ` + "`meshfed validate`" + ` checks it without a network. ` + "`meshfed init --from-contexts a,b`" + ` reads a mesh that runs already and writes the file that describes it; nothing in it is managed (` + "`manage`" + `), so that ` + "`plan`" + ` shows no change.
+How this format may change:
 [topology-format.md](topology-format.md). *Planned, but not built yet* means that the field is refused by name until it is.
 
 **Immutable**: a live mesh can not change it; ` + "`plan`" + ` says what it would cost. What the file does not say is allocated: subnets, load-balancer addresses and ports of the host are a pure function of the file while nothing lives.

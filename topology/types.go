@@ -84,8 +84,9 @@ type Mesh struct {
 // Istio is how Istio is installed in every cluster.
 type Istio struct {
 	// Version is the Istio release in three numbers, such as 1.31.0. One whose charts are not
-	// built in needs charts. Never is a minor version changed. Default: what runs is kept; in
-	// clusters without Istio, the release whose charts are built in.
+	// built in needs charts, unless no cluster's istio or gateways are managed. Never is a minor
+	// version changed. Default: what runs is kept; in clusters without Istio, the release whose
+	// charts are built in.
 	Version string `json:"version,omitempty"`
 	// Charts replace the built-in charts.
 	Charts Charts `json:"charts"`

@@ -188,7 +188,8 @@ type APIServer struct {
 	PeerAddress string `json:"peerAddress,omitempty"`
 }
 
-// Manage says what is written (true, the default) and what is only checked (false).
+// Manage says what is written (true, the default) and what is only checked (false). A cluster of
+// your own in which nothing is managed is not written at all, not even whose it is.
 type Manage struct {
 	// Istio: base and istiod. Default: true.
 	Istio bool `json:"istio"`

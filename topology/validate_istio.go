@@ -34,7 +34,7 @@ func Profiles() []string { return []string{"default", "demo", "preview", "stable
 // istio checks spec.istio and what clusters change of it.
 func (c *collector) istio(t *Topology) {
 	i := &t.Spec.Istio
-	c.istioVersion(i)
+	c.istioVersion(t)
 	switch {
 	case i.Profile == "" || slices.Contains(Profiles(), i.Profile):
 	case i.Profile == "ambient":
@@ -61,15 +61,21 @@ func (c *collector) istio(t *Topology) {
 	c.namespaces(t)
 }
 
-func (c *collector) istioVersion(i *Istio) {
+// installs says whether any of Istio's charts is installed somewhere.
+func (t *Topology) installs() bool {
+	return len(t.Spec.Clusters) == 0 || slices.ContainsFunc(t.Spec.Clusters, func(c Cluster) bool { return c.Manage.Istio || c.Manage.Gateways })
+}
+
+func (c *collector) istioVersion(t *Topology) {
 	const path = "spec.istio.version"
+	i := &t.Spec.Istio
 	switch {
 	case i.Version == "":
 	case !regexp.MustCompile(`^(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}(-(alpha|beta|rc)\.[0-9]{1,3})?$`).MatchString(i.Version):
 		c.add(path, fmt.Sprintf("%q is no version of Istio", shorten(i.Version)), "write three numbers, such as "+IstioVersion)
 	case !slices.Contains(IstioMinors(), Minor(i.Version)):
 		c.add(path, fmt.Sprintf("Istio %s is not one of those that are known here", Minor(i.Version)), "write a version of "+orList(IstioMinors()))
-	case i.Version != IstioVersion && i.Charts.Directory == "" && i.Charts.Repository == "":
+	case i.Version != IstioVersion && i.Charts.Directory == "" && i.Charts.Repository == "" && t.installs():
 		c.add(path, fmt.Sprintf("the charts that are built in are those of Istio %s, not %s", IstioVersion, i.Version),
 			fmt.Sprintf("write %s, or name charts beside it, such as charts: {repository: %s}", IstioVersion, istioRepository))
 	}

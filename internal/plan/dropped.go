@@ -61,8 +61,12 @@ func (m *Mesh) prune(name string, in install.Mesh) part {
 		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: m.Topology.Reads(name), Labels: m.Labels()}
 	}}
 	var all several
-	if m.Topology.Cluster(name).Manage.RemoteSecrets {
+	manage := m.Topology.Cluster(name).Manage
+	if manage.RemoteSecrets {
 		all = append(all, credentials)
+	}
+	if !manage.Gateways {
+		return all
 	}
 	if m.Topology.Cluster(name).Ingress == nil {
 		all = append(all, unwanted{install.IngressGateway{Mesh: in}})

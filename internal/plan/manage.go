@@ -51,6 +51,15 @@ func managed(manage bool, field string, p part, check looker) part {
 	return checked{check, field}
 }
 
+// onlyChecked says whether a cluster is the user's own and nothing is ever written in it: no layer
+// is managed, and nothing else of the file belongs there.
+func (m *Mesh) onlyChecked(name string) bool {
+	c := m.Topology.Cluster(name)
+	return c != nil && c.IsExisting() && c.Manage == topology.Manage{} && !c.Provider.Kubeconfig.LabelNodes &&
+		c.LoadBalancer.Type != topology.LoadBalancerMetalLB && m.Topology.Spec.Images.PullSecret == "" &&
+		(len(m.Topology.Spec.Namespaces) == 0 || !c.IsMember())
+}
+
 // unmanaged is the field of manage by which a kind of step in a cluster is somebody else's; empty
 // for none.
 func unmanaged(c *topology.Cluster, kind string) string {

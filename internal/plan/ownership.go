@@ -100,6 +100,9 @@ func (o ownership) allocation(ctx context.Context, name string) (string, error) 
 }
 
 func (o ownership) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	if o.m.onlyChecked(c.Cluster) {
+		return graph.Change{Action: graph.None, Reason: "nothing in it is ours: it is only checked"}, nil
+	}
 	found, err := readRecord(ctx, c)
 	if err != nil {
 		return graph.Change{}, err

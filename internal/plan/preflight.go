@@ -68,7 +68,9 @@ func (m *Mesh) fits(ctx context.Context, name string) error {
 		return err
 	}
 	problems := found.Fits(m.Topology, m.Owner)
-	problems = append(problems, m.mayNot(ctx, c)...)
+	if !m.onlyChecked(name) {
+		problems = append(problems, m.mayNot(ctx, c)...)
+	}
 	if m.isRead(name) {
 		if err := m.peersReach(ctx, name, c); err != nil {
 			problems = append(problems, err)
@@ -80,10 +82,11 @@ func (m *Mesh) fits(ctx context.Context, name string) error {
 	return errors.Join(problems...)
 }
 
-// isRead says whether another cluster's istiod reads the named one.
+// isRead says whether another cluster's istiod is given credentials by which it reads the named
+// one. Those that somebody else writes are good or not when istiod has synced.
 func (m *Mesh) isRead(name string) bool {
 	for _, primary := range m.Topology.Primaries() {
-		if contains(m.Topology.Peers(primary), name) {
+		if m.Topology.Cluster(primary).Manage.RemoteSecrets && contains(m.Topology.Peers(primary), name) {
 			return true
 		}
 	}

@@ -105,7 +105,7 @@ func (m *Mesh) readRecords(ctx context.Context, existing []string) (map[string]*
 func (m *Mesh) keepAllocated(ctx context.Context, existing []string, planning bool) error {
 	allocated := map[string]topology.Allocation{}
 	for name, r := range m.records {
-		if !m.mayReplace(name) {
+		if !m.mayReplace(name) && !m.onlyChecked(name) {
 			allocated[name] = r.allocation
 		}
 	}

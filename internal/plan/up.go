@@ -55,12 +55,12 @@ func Up(m *Mesh) []graph.Step {
 			balancer = at("loadbalancer")
 			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		}
-		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.SystemNamespace{Mesh: in}), pullSecret)
+		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.OthersNamespace{Mesh: in}), pullSecret)
 		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
 		steps = append(steps, m.controlPlane(c, in)...)
 		injects := m.injects(name)
 		if c.HoldsConfig() {
-			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, managed(c.Manage.Istio, "istio", install.MeshMTLS{Mesh: in}, install.MeshMTLS{Mesh: in}), injects, at("istio-base"))
+			on("mtls", "mesh-wide mutual TLS mode", seconds(60), 0, managed(c.Manage.Istio, "istio", install.MeshMTLS{Mesh: in}, install.OthersMTLS{Mesh: in}), injects, at("istio-base"))
 		}
 		if c.Ingress != nil {
 			on("ingress", "ingress gateway", minutes(6), seconds(6), managed(c.Manage.Gateways, "gateways", install.IngressGateway{Mesh: in}, ingress(in)), injects, balancer)

@@ -12,36 +12,41 @@ import (
 	"testing"
 )
 
-// TestFromContexts describes a running mesh by the kubeconfig contexts of its clusters: plan on
-// the file that is written shows no change, with no state of the mesh at hand.
-func TestFromContexts(t *testing.T) {
-	m := meshOf(t, podman(), "mfe2ectx", `apiVersion: meshfed.io/v1alpha1
-kind: Topology
-metadata: {name: mfe2ectx}
-spec: {clusters: [{name: west, locality: {region: us-west}}, {name: east}], mesh: {mtls: Strict}}
-`)
-	t.Cleanup(func() { m.must("down", "--delete-certs", "--yes") })
-	m.must("up", "--verify", "never")
+// described writes the file of a running mesh from the kubeconfig contexts of its clusters: plan on
+// it shows no change, with no state of the mesh at hand, and down on it removes nothing.
+func described(t *testing.T, m *mesh) {
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(kubeconfig, []byte(m.must("kubeconfig").stdout), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", kubeconfig)
-
-	found := meshOf(t, podman(), "mfe2ectx", "")
+	found := meshOf(t, m.engine, m.name, "")
 	if err := os.Remove(found.file); err != nil {
 		t.Fatal(err)
 	}
-	found.must("init", "--from-contexts", "mfe2ectx-west,mfe2ectx-east")
+	contexts := m.name + "-west," + m.name + "-east"
+	init := found.must("init", "--from-contexts", contexts)
 	text, err := os.ReadFile(found.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("written:\n%s", text)
-	if !strings.Contains(string(text), "mtls: Strict") {
-		t.Error("the mode of the mesh is not said")
+	t.Logf("written in %.1f s:\n%s\n%s", init.took.Seconds(), text, init.stderr)
+	for _, want := range []string{"name: " + m.name, "context: " + m.name + "-west", "network: east-network", "remoteSecrets: false"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the file does not say %q", want)
+		}
+	}
+	if again := found.run("init", "--from-contexts", contexts); again.code != 2 || !strings.Contains(again.stderr, "never overwrites") {
+		t.Errorf("a second init: %s", again)
 	}
 	if plan := found.run("plan", "--detailed-exitcode"); plan.code != 0 {
 		t.Errorf("plan on what was found shows a change: %s", plan)
 	}
+	if plan := found.run("plan", "--out", filepath.Join(t.TempDir(), "plan")); plan.code != 0 {
+		t.Errorf("what up asks before it begins: %s", plan)
+	}
+	if down := found.run("down", "--dry-run", "--yes"); down.code != 0 || strings.Contains(down.stdout, "istiod@") {
+		t.Errorf("down would remove what the file only checks: %s", down)
+	}
+	m.unchanged("after it was described")
 }

@@ -57,6 +57,7 @@ func TestPlan(t *testing.T) {
 		run  func(*testing.T, *mesh)
 	}{
 		{"only reads are sent", onlyReads},
+		{"described by its contexts", described},
 		{"nothing that moves by itself is told", noNoise},
 		{"drift is named and mended", driftByName},
 		{"stale remote secrets", staleSecrets},

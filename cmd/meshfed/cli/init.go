@@ -36,8 +36,8 @@ func (a *app) init() *cobra.Command {
 			"tests describes (prow/config/topology/*.json in istio.io/istio), and tells on standard\n" +
 			"error what has no counterpart.\n\n" +
 			"--from-contexts reads the running mesh behind contexts of your kubeconfig, changes nothing,\n" +
-			"and writes the file that describes it: every cluster is your own, and what this program did\n" +
-			"not install is only checked (manage: false).",
+			"and writes the file that describes it: every cluster is your own and only checked (manage:\n" +
+			"false), so that `plan` on it shows no change.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(diag.Hint(errors.New("init writes one file"), "`meshfed init topology.yaml`"))
@@ -60,7 +60,7 @@ func (a *app) init() *cobra.Command {
 			case tests != "":
 				return a.writeIstioTest(path, tests)
 			}
-			return a.writeTopology(path, starterName(path), topology.Starter(starterName(path), ""))
+			return a.writeTopology(path, starterName(path), "up", topology.Starter(starterName(path), ""))
 		},
 	}
 	c.Flags().StringVar(&tests, "from-istio-test", "", "a topology `FILE` of Istio's own tests to begin with (- is standard input)")
@@ -69,8 +69,9 @@ func (a *app) init() *cobra.Command {
 	return c
 }
 
-// writeTopology puts a topology file where the user said, and the schema beside it.
-func (a *app) writeTopology(path, name string, text []byte) error {
+// writeTopology puts a topology file where the user said, and the schema beside it; next is the
+// command to go on with.
+func (a *app) writeTopology(path, name, next string, text []byte) error {
 	if path == stdin {
 		if a.output == "json" {
 			var err error
@@ -101,7 +102,7 @@ func (a *app) writeTopology(path, name string, text []byte) error {
 			Schema string `json:"schema"`
 		}{newHeader("File", name, nil), path, schema})
 	}
-	_, err = fmt.Fprintf(a.Out, "%s: topology %s; next: %s\n", path, name, a.command("up"))
+	_, err = fmt.Fprintf(a.Out, "%s: topology %s; next: %s\n", path, name, a.command(next))
 	return err
 }
 

@@ -18,27 +18,16 @@ func (a *app) writeContexts(ctx context.Context, path string, contexts []string)
 	if err != nil {
 		return err
 	}
-	text, err := running.File()
+	text, t, err := running.File()
 	if err != nil {
 		return err
 	}
-	text = append([]byte("# yaml-language-server: $schema=./"+topology.SchemaFile+"\n# What `meshfed init` found running. What it did not install is only checked: manage.\n"), text...)
-	// What does not load is written all the same: it is what runs, and the user's to change.
-	name := starterName(path)
-	t, wrong := topology.Parse(path, text)
-	if wrong == nil {
-		name = t.Metadata.Name
-	}
-	if err := a.writeTopology(path, name, text); err != nil {
+	text = append([]byte("# yaml-language-server: $schema=./"+topology.SchemaFile+"\n"), text...)
+	if err := a.writeTopology(path, t.Metadata.Name, "plan", text); err != nil || a.quiet {
 		return err
 	}
-	for i, f := range running.Found {
-		for _, istiod := range f.Controls {
-			fmt.Fprintf(a.Err, "%s: %s\n", contexts[i], istiod)
-		}
-	}
-	if wrong != nil {
-		fmt.Fprintf(a.Err, "warning: to be changed before it is used:\n%v\n", wrong)
+	for _, note := range running.Notes(t) {
+		fmt.Fprintf(a.Err, "note: %s\n", note)
 	}
 	return nil
 }

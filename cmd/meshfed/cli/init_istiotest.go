@@ -32,7 +32,7 @@ func (a *app) writeIstioTest(path, tests string) error {
 		return err
 	}
 	text = append([]byte("# yaml-language-server: $schema=./"+topology.SchemaFile+"\n"), text...)
-	if err := a.writeTopology(path, imported.Metadata.Name, text); err != nil {
+	if err := a.writeTopology(path, imported.Metadata.Name, "up", text); err != nil {
 		return err
 	}
 	for _, note := range notes {

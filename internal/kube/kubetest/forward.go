@@ -23,7 +23,7 @@ import (
 
 // Forwards makes port-forwards of c work: pods maps "namespace/pod:port" to what answers
 // there. It speaks SPDY only, as API servers did before 1.30, so the fall-back is exercised.
-// Any other pod or port is not found. The requests that c's Clientset sends are refused but
+// Any other pod or port is not found; the API server's version is v1.36.3. The requests that c's Clientset sends are refused but
 // counted; its object store stays.
 func (c *Cluster) Forwards(t testing.TB, pods map[string]http.Handler) {
 	t.Helper()
@@ -34,6 +34,10 @@ func (c *Cluster) Forwards(t testing.TB, pods map[string]http.Handler) {
 		backends[name] = server.Listener.Addr().String()
 	}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/version" {
+			_, _ = io.WriteString(w, `{"gitVersion": "v1.36.3", "major": "1", "minor": "36"}`)
+			return
+		}
 		parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 		if len(parts) != 7 || parts[4] != "pods" || parts[6] != "portforward" {
 			http.NotFound(w, r)
