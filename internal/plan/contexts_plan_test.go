@@ -101,7 +101,7 @@ func describedMesh(t *testing.T) (*Mesh, []*kubetest.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &Mesh{Topology: tp, State: dir}
+	m := &Mesh{Topology: tp, State: dir, Pull: true}
 	return m.with(clusters...), clusters
 }
 
@@ -122,8 +122,8 @@ func TestPlanOfWhatWasFound(t *testing.T) {
 			t.Errorf("%s: %s %s %v", p.Step.ID, p.Change.Action, p.Change.Reason, p.Change.Fields)
 		}
 	}
-	if err := m.Preflight(t.Context()); err != nil {
-		t.Errorf("what up asks before it begins: %v", err)
+	if err := m.Preflight(t.Context()); err != nil || m.BuildProbe || m.Registry != nil {
+		t.Errorf("what up asks before it begins: %v, and of registries", err)
 	}
 	for _, c := range clusters {
 		if w := c.Writes(); len(w) > 0 {

@@ -159,12 +159,13 @@ func readRecord(ctx context.Context, c *kube.Client) (*record, error) {
 	return r, nil
 }
 
-// imagesRecorded says whether every selected cluster that answers knows what its images are.
+// imagesRecorded says whether every selected cluster that answers knows what its images are, or
+// gets none from us.
 // One that was killed before it was recorded has to be told again.
 func (m *Mesh) imagesRecorded(ctx context.Context) bool {
 	live, _ := m.Live(ctx) // a cluster that does not answer is its own step's business
 	for _, c := range live {
-		if r, err := readRecord(ctx, c); err == nil && (r == nil || r.probe == "") {
+		if r, err := readRecord(ctx, c); err == nil && (r == nil || r.probe == "") && !m.onlyChecked(c.Cluster) {
 			return false
 		}
 	}
