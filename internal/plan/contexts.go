@@ -70,6 +70,7 @@ func (r Running) File() ([]byte, *topology.Topology, error) {
 	if err := r.sayable(); err != nil {
 		return nil, nil, err
 	}
+	found.Spec.Discovery = r.discovery(found.Names())
 	text, err := found.File(checkedOnly)
 	if err != nil {
 		return nil, nil, err
@@ -81,8 +82,9 @@ func (r Running) File() ([]byte, *topology.Topology, error) {
 	return text, t, r.gateways(t)
 }
 
-// Topology is the mesh as far as this version knows it, with less asked of it than File does; set
-// is as in topology.Load.
+// Topology is the mesh as far as this version knows it, with less asked of it than File does, and
+// everyone expected to know everyone: what is missing is for a proof to find. Set is as in
+// topology.Load.
 func (r Running) Topology(set ...string) (*topology.Topology, error) {
 	found, err := r.describe()
 	if err != nil {
@@ -122,7 +124,6 @@ func (r Running) describe() (*topology.Topology, error) {
 	for i := range r.Found {
 		t.Spec.Clusters = append(t.Spec.Clusters, r.cluster(i))
 	}
-	t.Spec.Discovery = r.discovery(t.Names())
 	return t, nil
 }
 

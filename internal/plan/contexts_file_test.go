@@ -52,6 +52,9 @@ func TestRunningFile(t *testing.T) {
 	if got.Metadata.Name != "usmesh" || strings.Join(got.Peers("east"), "") != "west" || len(got.Peers("west")) > 0 {
 		t.Errorf("one that knows the other is described as\n%s", text)
 	}
+	if proven, err := foreign.Topology(); err != nil || len(proven.Peers("west")) != 1 {
+		t.Errorf("a proof would not look for what is missing: %v", err)
+	}
 	notes := strings.Join(foreign.Notes(got), "\n")
 	if want := []string{"west and east share network blue", "prod-east has a remote secret for south", "prod-west: Istio " + topology.IstioVersion}; !containsAll(notes, want) {
 		t.Errorf("the notes do not say %q:\n%s", want, notes)
