@@ -147,6 +147,14 @@ func (r RemoteSecret) judge(ctx context.Context, f *found, token, recorded strin
 		f.reasons = append(f.reasons, reason)
 		return nil
 	}
+	// The API server remembers for ten seconds that a token was good, whatever became of it
+	// (TokenSuccessCacheTTL, pkg/kubeapiserver/options in k8s.io/kubernetes).
+	if reason, err := r.revoked(ctx, c); err != nil || reason != "" {
+		if reason != "" {
+			f.reasons = append(f.reasons, reason)
+		}
+		return err
+	}
 	if reason, err := r.try(ctx, token); err != nil || reason != "" {
 		if reason != "" {
 			f.reasons = append(f.reasons, reason)
@@ -159,6 +167,23 @@ func (r RemoteSecret) judge(ctx context.Context, f *found, token, recorded strin
 			Path: "metadata.annotations." + topology.AnnotationExpires, Old: recorded, New: f.expires})
 	}
 	return nil
+}
+
+// revoked says that what a token is bound to is gone from Of, "" when it is there.
+func (r RemoteSecret) revoked(ctx context.Context, c claims) (reason string, err error) {
+	bound := c.Kubernetes.Secret
+	if bound == nil {
+		return "", nil
+	}
+	var secret corev1.Secret
+	err = r.Of.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: bound.Name}, &secret)
+	switch {
+	case kube.Absent(err) || err == nil && string(secret.UID) != bound.UID:
+		return "the token was revoked: Secret " + bound.Name + " of " + r.Peer + ", to which it was bound, is gone", nil
+	case err != nil:
+		return "", r.Of.Explain(err, "reading Secret "+topology.SystemNamespace+"/"+bound.Name)
+	}
+	return "", nil
 }
 
 // try uses a token at Of the way istiod does; a reason says why it is no good.
