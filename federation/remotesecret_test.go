@@ -84,6 +84,17 @@ func TestRemoteSecretIsRenewed(t *testing.T) {
 			spoil:  func(w *world) { w.must(w.east.Remove(context.Background(), bindingOf("west"))) },
 			reason: "east does not accept the token", grants: 2,
 		},
+		"it was bound to what is gone, which the API server does not know yet": {
+			spoil: func(w *world) {
+				token := jwtOf(map[string]any{
+					"iat": w.now.Unix(), "exp": w.now.Add(720 * time.Hour).Unix(), "sub": "system:serviceaccount:istio-system:istio-reader-service-account",
+					"kubernetes.io": map[string]any{"secret": map[string]any{"name": "meshfed-remote-west", "uid": "of-another-time"}},
+				})
+				w.bindings[token] = "meshfed-remote-west" // east still takes it
+				w.retoken(token)
+			},
+			reason: "the token was revoked: Secret meshfed-remote-west of east, to which it was bound, is gone", grants: 2,
+		},
 		"it is of another account": {
 			spoil: func(w *world) { w.retoken(jwt("other", w.now, 720*time.Hour, 9)) },
 			fields: []graph.FieldChange{{Path: "token.account", Old: "system:serviceaccount:istio-system:other",

@@ -85,10 +85,14 @@ func (w *world) grant(_ context.Context, account, request client.Object) error {
 }
 
 func jwt(account string, now time.Time, life time.Duration, serial int) string {
-	payload, _ := json.Marshal(map[string]any{
+	return jwtOf(map[string]any{
 		"iat": now.Unix(), "exp": now.Add(life).Unix(), "jti": serial,
 		"sub": "system:serviceaccount:istio-system:" + account,
 	})
+}
+
+func jwtOf(claims map[string]any) string {
+	payload, _ := json.Marshal(claims)
 	enc := base64.RawURLEncoding
 	return strings.Join([]string{enc.EncodeToString([]byte(`{"alg":"RS256"}`)), enc.EncodeToString(payload), enc.EncodeToString([]byte(planted))}, ".")
 }
