@@ -307,7 +307,7 @@ func (d describer) webhooks(ctx context.Context, f *Found) error {
 		f.Webhooks = append(f.Webhooks, w)
 	}
 	// Others than Istio's matter only where they stand in the way.
-	f.Webhooks = slices.DeleteFunc(f.Webhooks, func(w Webhook) bool { return !w.Istio && !(w.Missing && w.Blocks) })
+	f.Webhooks = slices.DeleteFunc(f.Webhooks, func(w Webhook) bool { return !w.Istio && (!w.Missing || !w.Blocks) })
 	return errors.Join(errs...)
 }
 

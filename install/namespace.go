@@ -4,7 +4,6 @@
 package install
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -73,7 +72,7 @@ func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
 func labelledByUs(obj client.Object, label string) bool {
 	return slices.ContainsFunc(obj.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
 		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
-			entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.Raw, []byte(`"f:`+label+`"`))
+			entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`)
 	})
 }
 

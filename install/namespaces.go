@@ -147,7 +147,7 @@ func (n Namespaces) labelsOf(each topology.Namespace) map[string]string {
 // setByUs says whether a label is there because we have applied it.
 func setByUs(found *corev1.Namespace, label string) bool {
 	for _, entry := range found.ManagedFields {
-		if entry.Manager == topology.FieldManager && entry.FieldsV1 != nil && strings.Contains(string(entry.FieldsV1.Raw), `"f:`+label+`"`) {
+		if entry.Manager == topology.FieldManager && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`) {
 			return true
 		}
 	}

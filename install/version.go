@@ -111,7 +111,7 @@ func (m Mesh) Allows(p ControlPlane) error {
 	if skew, err := topology.MinorSkew(want, p.Version); err == nil && skew < 0 {
 		change = "a downgrade"
 	}
-	return diag.Hint(fmt.Errorf("Istio %s runs, and the file says %s: up never changes a minor version, and %s is planned, but not built yet", p.Version, want, change),
+	return diag.Hint(fmt.Errorf("version %s of Istio runs, and the file says %s: up never changes a minor version, and %s is planned, but not built yet", p.Version, want, change),
 		fmt.Sprintf("write spec.istio.version: %s and charts of it, or remove the version: what runs is kept", p.Version))
 }
 

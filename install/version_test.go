@@ -60,7 +60,7 @@ func TestUpgradesAreRefused(t *testing.T) {
 		"same":                {"1.31.0", "", controlPlane("istiod", "default", "1.31.0", twoClusters().labels()), ""},
 		"patch":               {"1.31.4", "", controlPlane("istiod", "default", "1.31.0", twoClusters().labels()), ""},
 		"older patch":         {"1.31.0", "", controlPlane("istiod", "default", "1.31.4", twoClusters().labels()), ""},
-		"minor up":            {"1.31.0", "", controlPlane("istiod", "default", "1.30.2", twoClusters().labels()), "Istio 1.30.2 runs, and the file says 1.31.0: up never changes a minor version, and an upgrade is planned"},
+		"minor up":            {"1.31.0", "", controlPlane("istiod", "default", "1.30.2", twoClusters().labels()), "version 1.30.2 of Istio runs, and the file says 1.31.0: up never changes a minor version, and an upgrade is planned"},
 		"minor down":          {"1.30.2", "", controlPlane("istiod", "default", "1.31.0", twoClusters().labels()), "and a downgrade is planned"},
 		"someone's, replaced": {"1.31.0", "", controlPlane("istiod", "default", "1.30.2", nil), "up never changes a minor version"},
 		"someone's, beside":   {"1.31.0", "blue", controlPlane("istiod", "default", "1.30.2", nil), ""},

@@ -64,7 +64,7 @@ const (
 	// cluster.
 	IstiodAccount = "istiod"
 	// IstiodKubeconfigSecret holds what an external istiod reads its config cluster with.
-	IstiodKubeconfigSecret = "istio-kubeconfig"
+	IstiodKubeconfigSecret = "istio-kubeconfig" //nolint:gosec // the name of a Secret, not one
 	// IstiodGateway is the Gateway and the VirtualService by which remote clusters reach istiod
 	// through the east-west gateway.
 	IstiodGateway = "istiod"

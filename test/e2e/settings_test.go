@@ -190,7 +190,7 @@ func settingsMinor(t *testing.T, m *mesh) {
 	m.edit("version: 1.31.7", "version: 1.30.2")
 	for _, verb := range []string{"up", "plan"} {
 		r := m.run(verb)
-		if r.code == 0 || !strings.Contains(r.stderr, "Istio 1.31.7 runs, and the file says 1.30.2: up never changes a minor version") {
+		if r.code == 0 || !strings.Contains(r.stderr, "version 1.31.7 of Istio runs, and the file says 1.30.2: up never changes a minor version") {
 			t.Errorf("%s: %s", verb, r)
 		}
 	}
