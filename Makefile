@@ -72,10 +72,10 @@ tools: build # Both engines and the bundle: what the end-to-end tests use.
 
 .PHONY: test
 test: unit tools ## Everything that fits two cores: unit, integration and end-to-end tests
-	@MESHFED_BIN=$(CURDIR)/bin/meshfed go test -tags e2e -count 1 -timeout 60m -v ./test/e2e
+	@MESHFED_BIN=$(CURDIR)/bin/meshfed go test -tags e2e -count 1 -timeout 75m -v ./test/e2e
 
 .PHONY: e2e-all
-e2e-all: test ## Also what takes too long in CI: SIGKILL at many moments, a network that is cut
+e2e-all: test ## Also what takes too long in CI: every other shape, render, SIGKILL at many moments, a network that is cut
 	@MESHFED_BIN=$(CURDIR)/bin/meshfed MESHFED_E2E_ALL=1 go test -tags e2e -count 1 -timeout 120m -v -run TestAll ./test/e2e
 
 .PHONY: lint

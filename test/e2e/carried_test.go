@@ -21,9 +21,7 @@ const cut = "mfe2e-cut"
 // uses it where there is no network at all: the program, the engine and the clusters run in a
 // network namespace of their own.
 func TestAllCarried(t *testing.T) {
-	if os.Getenv("MESHFED_E2E_ALL") == "" {
-		t.Skip("set MESHFED_E2E_ALL, as make e2e-all does")
-	}
+	onlyAll(t)
 	host, e := startRegistry(t)
 	mirror := host.Addr + "/mesh"
 	m := meshOf(t, e, "mfe2ec", strings.ReplaceAll(fmt.Sprintf(mirrored, mirror, host.Addr), "mfe2er", "mfe2ec"))

@@ -6,7 +6,6 @@
 package e2e
 
 import (
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,9 +15,7 @@ import (
 // to a proven mesh and `down` leaves nothing. It makes each mesh anew, too much for two cores
 // in CI: `make e2e-all`.
 func TestAllKilled(t *testing.T) {
-	if os.Getenv("MESHFED_E2E_ALL") == "" {
-		t.Skip("set MESHFED_E2E_ALL, as make e2e-all does")
-	}
+	onlyAll(t)
 	const name = "mfe2e-killed"
 	says := func(text string) func(*testing.T, string) bool {
 		return func(_ *testing.T, out string) bool { return strings.Contains(out, text) }

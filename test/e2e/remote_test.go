@@ -20,8 +20,9 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// TestPrimaryRemote: east is served by the istiod of west, through its gateway.
-func TestPrimaryRemote(t *testing.T) {
+// TestAllPrimaryRemote: east is served by the istiod of west, through its gateway.
+func TestAllPrimaryRemote(t *testing.T) {
+	onlyAll(t)
 	shape{name: "mfe2eremote", example: "primary-remote", pairs: 2, then: []trial{
 		{"ports are open only where they are needed", func(t *testing.T, m *mesh) {
 			m.ports("west", topology.PortStatus, topology.PortCrossNetwork, topology.PortXDS, topology.PortWebhook)

@@ -23,12 +23,13 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// TestRender: what `render` writes, applied by kubectl alone as its README says, is the mesh that
+// TestAllRender: what `render` writes, applied by kubectl alone as its README says, is the mesh that
 // `up` makes of the same file. `up` makes it first, and every object of both clusters is noted;
 // then all that `up` has installed is deleted, the blocks of the README are run as they stand,
 // and every object is compared. At the end `verify` proves the mesh that kubectl made, by
 // the suites that `up` ends with.
-func TestRender(t *testing.T) {
+func TestAllRender(t *testing.T) {
+	onlyAll(t)
 	m := meshOf(t, podman(), "mfe2erender", renderedTopology("", ""))
 	t.Cleanup(func() { m.run("down", "--delete-certs", "--yes") })
 	m.must("up", "--verify", "never")

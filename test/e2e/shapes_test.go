@@ -245,8 +245,9 @@ func workersSwapped(t *testing.T, m *mesh) {
 	upAgain(t, m)
 }
 
-// TestZones: a cluster of two zones, judged by itself too.
-func TestZones(t *testing.T) {
+// TestAllZones: a cluster of two zones, judged by itself too.
+func TestAllZones(t *testing.T) {
+	onlyAll(t)
 	shape{name: "mfe2ezones", example: "zones", pairs: 2, then: []trial{{"the zones of west", zonesOfWest}}}.run(t)
 }
 
