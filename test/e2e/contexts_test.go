@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,6 +48,16 @@ func described(t *testing.T, m *mesh) {
 	}
 	if down := found.run("down", "--dry-run", "--yes"); down.code != 0 || strings.Contains(down.stdout, "istiod@") {
 		t.Errorf("down would remove what the file only checks: %s", down)
+	}
+	if verify := found.run("verify", "--suite", "trust,discovery"); verify.code != 0 {
+		t.Errorf("verify of what was found: %s", verify)
+	}
+	bare := exec.Command(meshfed, "verify", "--contexts", contexts, "--suite", "trust,discovery,weights", "-o", "json", "--state-dir", t.TempDir())
+	bare.Env, bare.Dir = append(os.Environ(), m.engine.env...), t.TempDir() // contexts take the place of a file
+	report := m.parse(m.finish(bare))
+	t.Logf("verify --contexts: %.1f s, %v", report.DurationSeconds, report.Summary)
+	if report.Summary["pass"] == 0 || report.Summary["fail"]+report.Summary["inconclusive"] != 0 {
+		t.Errorf("verify --contexts: %v\n%s", report.Summary, report.words())
 	}
 	m.unchanged("after it was described")
 }
