@@ -41,6 +41,8 @@ type Synced struct {
 	// DeafAfter is how long a secret may lie there without istiod knowing its cluster; 0 means
 	// 45 s.
 	DeafAfter time.Duration
+	// Foreign says that the istiod is somebody else's: it is only looked at, never restarted.
+	Foreign bool
 }
 
 // Look asks every replica once. Create means that something is to be waited for, and the
@@ -56,8 +58,8 @@ func (s Synced) Look(ctx context.Context) (graph.Change, error) {
 	return graph.Change{Action: graph.None, Reason: state}, nil
 }
 
-// Do waits until Look would say none. It changes nothing but this: an istiod that has not taken
-// up a remote secret that lies there is restarted, once. istiod 1.31 reads its secrets one after
+// Do waits until Look would say none. It changes nothing but this: an istiod of ours that has not
+// taken up a remote secret that lies there is restarted, once. istiod 1.31 reads its secrets one after
 // the other, and hangs for good where a cluster goes while it is being replaced (secretcontroller
 // in istio.io/istio: deleteCluster blocks in Client.Shutdown). The error says what was last seen.
 func (s Synced) Do(ctx context.Context, _ graph.Change) error {
@@ -68,7 +70,7 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 	err := s.wait(ctx, deaf)
 	if err != nil && ctx.Err() == nil {
 		var ignored string
-		if ignored, err = s.ignored(ctx); err == nil && ignored != "" {
+		if ignored, err = s.ignored(ctx); err == nil && ignored != "" && !s.Foreign {
 			graph.State(ctx, "restarting istiod, which does not take up the remote secret of %s", ignored)
 			err = restartIstiod(ctx, s.In, s.Revision)
 		}
@@ -82,6 +84,10 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 	deployment := "deployment/istiod"
 	if s.Revision != "" && s.Revision != "default" {
 		deployment += "-" + s.Revision
+	}
+	if s.Foreign {
+		err = diag.Hint(err, "an istiod that does not take up a remote secret needs a restart, and this one is not ours to restart: "+
+			s.In.Kubectl("-n istio-system rollout restart "+deployment))
 	}
 	return diag.Hint(diag.Op(err, s.In.Cluster, "waiting for discovery"),
 		"istiod says why: "+s.In.Kubectl("-n istio-system logs "+deployment+" --since=5m"))

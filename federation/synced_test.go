@@ -129,11 +129,11 @@ func TestSyncedCanNotLook(t *testing.T) {
 func TestSyncedRestartsAnIstiodThatIsDeaf(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		secret bool
-		want   string
+		secret, foreign, restarted bool
 	}{
-		"a secret that is not taken up": {true, "restarting istiod, which does not take up the remote secret of east"},
-		"no secret, nothing to restart": {false, ""},
+		"a secret that is not taken up":    {secret: true, restarted: true},
+		"no secret, nothing to restart":    {},
+		"somebody else's is left as it is": {secret: true, foreign: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,15 +147,19 @@ func TestSyncedRestartsAnIstiodThatIsDeaf(t *testing.T) {
 			})})
 			var states []string
 			ctx := graph.WithState(context.Background(), func(s string) { states = append(states, s) })
-			s := federation.Synced{In: c.Client, Peers: []string{"east"}, DeafAfter: 300 * time.Millisecond, Deadline: 600 * time.Millisecond}
-			if err := s.Do(ctx, graph.Change{}); err == nil {
-				t.Error("east is known to nobody, and no error")
+			s := federation.Synced{In: c.Client, Peers: []string{"east"}, DeafAfter: 300 * time.Millisecond, Foreign: tc.foreign, Deadline: 600 * time.Millisecond}
+			err := s.Do(ctx, graph.Change{})
+			if err == nil {
+				t.Fatal("east is known to nobody, and no error")
 			}
-			if got := slices.ContainsFunc(states, func(s string) bool { return strings.HasPrefix(s, "restarting istiod") }); got != (tc.want != "") {
+			if told := strings.Contains(strings.Join(diag.Hints(err), "\n"), "rollout restart"); told != tc.foreign {
+				t.Errorf("hints %q", diag.Hints(err))
+			}
+			if got := slices.ContainsFunc(states, func(s string) bool { return strings.HasPrefix(s, "restarting istiod") }); got != tc.restarted {
 				t.Errorf("states %q", states)
 			}
 			pods, err := c.Client.Pods(context.Background(), "istio-system", nil)
-			if err != nil || (len(pods) == 0) != tc.secret {
+			if err != nil || (len(pods) == 0) != tc.restarted {
 				t.Errorf("%d pods are left, %v", len(pods), err)
 			}
 		})

@@ -171,7 +171,8 @@ func (m *Mesh) remoteSecret(ctx context.Context, pair topology.Pair, peer *kube.
 // synced waits until every istiod of the first cluster has read the second.
 func (m *Mesh) synced(_ context.Context, pair topology.Pair, _ *kube.Client) (part, error) {
 	return between{func(c *kube.Client) work {
-		return federation.Synced{In: c, Revision: m.Topology.RevisionName(), Peers: []string{pair.To}}
+		return federation.Synced{In: c, Revision: m.Topology.RevisionName(), Peers: []string{pair.To},
+			Foreign: !m.Topology.Cluster(pair.From).Manage.Istio}
 	}}, nil
 }
 
