@@ -53,11 +53,28 @@ func DropStaleRedirects(ctx context.Context, e Engine, ports []int) error {
 	}
 	for _, rule := range staleRedirects(rules, ports, containers) {
 		args := append([]string{"--wait", "10", "-t", "nat", "-D"}, rule...)
-		if _, err := (run.Command{Name: change, Args: args}).Output(ctx); err != nil {
-			return fmt.Errorf("removing a redirect that leads nowhere: %w", err)
+		_, failed := run.Command{Name: change, Args: args}.Output(ctx)
+		if failed == nil {
+			continue
+		}
+		// The owner of a container that was just removed, or another run of this program, may
+		// have taken it away since it was listed: then what was wanted is so.
+		rules, err := run.Command{Name: list, Args: []string{"-t", "nat"}}.Output(ctx)
+		if err != nil || hasRule(rules, rule) {
+			return fmt.Errorf("removing a redirect that leads nowhere: %w", failed)
 		}
 	}
 	return nil
+}
+
+// hasRule tells whether a rule, given without its -A, is in what iptables-save printed.
+func hasRule(rules string, rule []string) bool {
+	for line := range strings.Lines(rules) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "-A" && slices.Equal(words[1:], rule) {
+			return true
+		}
+	}
+	return false
 }
 
 // staleRedirects picks the rules, without their -A, that lead one of the ports to an address

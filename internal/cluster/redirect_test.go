@@ -5,6 +5,8 @@ package cluster
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,6 +53,35 @@ func TestStaleRedirects(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestDropStaleRedirectsBesideAnother takes a rule away that another run took away between the
+// listing and the removal, as two runs side by side do.
+func TestDropStaleRedirectsBesideAnother(t *testing.T) {
+	for name, test := range map[string]struct {
+		later string
+		fails bool
+	}{
+		"somebody else removed it": {"*nat\nCOMMIT\n", false},
+		"it is still there":        {natRules, true},
+	} {
+		dir := t.TempDir()
+		write := func(name, text string, mode os.FileMode) {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("1", natRules, 0o600)
+		write("2", test.later, 0o600)
+		write("iptables-save", "#!/bin/sh\nn=1; [ -e \""+dir+"/listed\" ] && n=2; : > \""+dir+"/listed\"; cat \""+dir+"/$n\"\n", 0o700)
+		write("iptables", "#!/bin/sh\necho 'iptables: Bad rule (does a matching rule exist in that chain?).' >&2; exit 1\n", 0o700)
+		write("podman", "#!/bin/sh\nexit 0\n", 0o700)
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		err := DropStaleRedirects(t.Context(), Podman{}, []int{31701})
+		if (err != nil) != test.fails {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	networkingapi "istio.io/api/networking/v1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -95,7 +94,7 @@ func TestExisting(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.must("down", "--yes", "-v")
-	if diff := cmp.Diff(before, contents(t, c)); diff != "" {
+	if diff := sameContents(t, c, before); diff != "" {
 		t.Errorf("the user's cluster is not as it was (-before +after):\n%s", diff)
 	}
 	if w := stranger(user.written()); w != "" {
@@ -149,7 +148,7 @@ func meanwhile(t *testing.T, m *mesh, o own, before []string) {
 		t.Error("no definition was kept")
 	}
 	t.Logf("%d definitions were kept", kept)
-	if diff := cmp.Diff(before, contents(t, c)); diff != "" {
+	if diff := sameContents(t, c, before); diff != "" {
 		t.Errorf("but for what the user made, the cluster is not as it was (-before +after):\n%s", diff)
 	}
 }

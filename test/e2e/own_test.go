@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/meshfed/meshfed/install"
@@ -203,4 +204,23 @@ func contents(t *testing.T, c *kube.Client) []string {
 		lines = append(lines, fmt.Sprintf("%s %v", o, o.Labels))
 	}
 	return lines
+}
+
+// sameContents compares what a cluster holds with what it held. An API server registers an
+// APIService for each group of its custom resources by itself and takes it away some seconds
+// after the last definition of the group: those are waited for, nothing else.
+func sameContents(t *testing.T, c *kube.Client, before []string) (diff string) {
+	t.Helper()
+	stale := func(line string) bool {
+		return strings.HasPrefix(line, "APIService.") && strings.Contains(line, "kube-aggregator.kubernetes.io/automanaged") && !slices.Contains(before, line)
+	}
+	err := poll.Until(t.Context(), poll.Options{What: "the API server to take away the APIServices of groups that are gone", Deadline: time.Minute}, func(context.Context) (bool, string, error) {
+		now := contents(t, c)
+		diff = cmp.Diff(before, now)
+		return !slices.ContainsFunc(now, stale), diff, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return diff
 }
