@@ -58,6 +58,10 @@ const (
 	FactOutside Fact = "outside"
 	// FactFailover: time lines of a steady load under faults.
 	FactFailover Fact = "failover"
+	// FactHeld: the certificates that proxies hold, FactReach: the services of which they have
+	// endpoints in other clusters.
+	FactHeld  Fact = "held"
+	FactReach Fact = "reach"
 )
 
 // Check is one question with its judgement.
@@ -99,6 +103,19 @@ func selected(suites []string) []Check {
 	}
 	return some
 }
+
+// passive says whether a check rests only on what is seen without a probe and without a Secret.
+func (c Check) passive() bool {
+	return !slices.ContainsFunc(c.Needs, func(f Fact) bool {
+		return !slices.Contains([]Fact{FactControl, FactNodes, FactGateways, FactViews, FactHeld, FactReach}, f)
+	})
+}
+
+// alone says whether a check is for runs without probes only: others know it better.
+func (c Check) alone() bool { return slices.Contains(c.Needs, FactReach) }
+
+// PassiveSuites lists the suites of which something can be proven without probes.
+func PassiveSuites() []string { return []string{SuiteTrust, SuiteDiscovery} }
 
 // needs is the set of facts that some checks rest on.
 func needs(checks []Check) map[Fact]bool {

@@ -5,6 +5,7 @@ package verify
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -75,13 +76,20 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 		objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: topology.RootCertConfigMap},
 			Data: map[string]string{"root-cert.pem": string(ca.RootCert)}})
 	}
+	// A service of the user's own, in both clusters.
+	web := running("web-1", map[string]string{"app": "web"})
+	web.Namespace, web.Spec.Containers = "shop", []corev1.Container{{Name: "istio-proxy"}}
+	objs = append(objs, web, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}}})
 	k := kubetest.New(t, c, objs...)
+	held := secretsPage(f.chain[c], string(ca.RootCert))
 	handlers := map[string]http.Handler{
-		"istio-system/istiod-1:15014": text(fmt.Sprintf(`[{"id":%q,"syncStatus":"synced"},{"id":%q,"syncStatus":"synced"}]`, c, peer)),
-		"istio-system/gw-1:15000":     gatewayPages(c),
+		"istio-system/istiod-1:15014": text(fmt.Sprintf(`[{"id":%q,"syncStatus":"synced"},{"id":%q,"secretName":"istio-system/istio-remote-secret-%s","syncStatus":"synced"}]`, c, peer, peer)),
+		"istio-system/gw-1:15000":     envoyPages(gatewayPages(c), held),
+		"shop/web-1:15000":            envoyPages(proxyPages(f.mesh.Topology, c, peer), held),
 	}
 	for _, r := range []role{roleCaller, roleStranger, roleEcho, roleOutsider} {
-		handlers[fmt.Sprintf("%s/%s:15000", testNamespace, r)] = proxyPages(f.mesh.Topology, c, peer)
+		handlers[fmt.Sprintf("%s/%s:15000", testNamespace, r)] = envoyPages(proxyPages(f.mesh.Topology, c, peer), held)
 		handlers[fmt.Sprintf("%s/%s:8090", testNamespace, r)] = f.admin(c, r)
 	}
 	k.Forwards(t, handlers)
@@ -164,7 +172,26 @@ func proxyPages(t *topology.Topology, c, peer string) http.Handler {
 		}
 		clusters[outbound(8080, host(testNamespace, s.Name))] = all
 	}
+	clusters[outbound(80, "web.shop.svc.cluster.local")] = []Endpoint{{Address: gatewayAddress(peer), Port: 15443, Weight: 1}}
 	return text(clustersPage(clusters))
+}
+
+// secretsPage is Envoy's page of certificates.
+func secretsPage(chain, roots string) string {
+	return fmt.Sprintf(`{"configs":[{"name":"default","secret":{"tls_certificate":{"certificate_chain":{"inline_bytes":%q},"private_key":{"inline_bytes":"W3JlZGFjdGVkXQ=="}}}},`+
+		`{"name":"ROOTCA","secret":{"validation_context":{"trusted_ca":{"inline_bytes":%q}}}}]}`,
+		base64.StdEncoding.EncodeToString([]byte(chain)), base64.StdEncoding.EncodeToString([]byte(roots)))
+}
+
+// envoyPages adds the page of certificates to others.
+func envoyPages(others http.Handler, held string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/config_dump" {
+			_, _ = w.Write([]byte(held))
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // admin answers for one probe as a healthy mesh would let it see things.

@@ -124,7 +124,7 @@ func TestGatewayReadsAddressExposureAndReplicas(t *testing.T) {
 	g, pods := one.gateway(t.Context())
 	g.Replicas = one.replicas(t.Context(), pods)
 	want := Gateway{Addresses: []string{"10.89.0.201"}, Exposures: []string{"istio-system/cross"},
-		Replicas: []GatewayReplica{{Pod: "gw-1", Ready: true, Listening: true, Routed: true, Healthy: 1}}}
+		Replicas: []GatewayReplica{{Pod: "gw-1", Ready: true, Listening: true, Routed: true, Healthy: 1, Passes: 1}}}
 	if diff := cmp.Diff(want, g); diff != "" {
 		t.Errorf("gateway (-want +got):\n%s", diff)
 	}

@@ -44,6 +44,9 @@ type Options struct {
 	Suites []string
 	// Failover adds the suite failover when Suites is empty.
 	Failover bool
+	// Passive makes no probe and reads no Secret: only what PassiveRole allows. Suites that need
+	// probes are refused.
+	Passive bool
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
 	// Observe is told each result as soon as it is judged, one at a time. May be nil.
@@ -77,7 +80,11 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	started := time.Now()
 	s := newSession(mesh, options, clusters, suites, started)
-	err = s.prove(ctx)
+	if options.Passive {
+		err = s.lookOn(ctx)
+	} else {
+		err = s.prove(ctx)
+	}
 	var report *Report
 	if err == nil {
 		report = s.report(clusters, suites, started)
@@ -85,7 +92,9 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 			options.Judged(report)
 		}
 	}
-	s.state("removing the probes")
+	if !options.Passive {
+		s.state("removing the probes")
+	}
 	judged := time.Now()
 	removed := s.remove(ctx) // after an interrupt, too
 	if report == nil {
@@ -115,6 +124,9 @@ func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds
 // chosen is the list of suites in the order in which they are shown.
 func chosen(t *topology.Topology, o Options) ([]string, error) {
 	want := o.Suites
+	if len(want) == 0 && o.Passive {
+		want = PassiveSuites()
+	}
 	if len(want) == 0 {
 		want = t.Spec.Verify.Suites
 	}
@@ -127,6 +139,9 @@ func chosen(t *topology.Topology, o Options) ([]string, error) {
 			return nil, diag.Hint(fmt.Errorf("suite %q is not built yet", s), "built suites: "+strings.Join(Suites(), ", "))
 		case !slices.Contains(Suites(), s):
 			return nil, diag.Hint(fmt.Errorf("there is no suite %q", s), "suites: "+strings.Join(Suites(), ", "))
+		case o.Passive && !slices.Contains(PassiveSuites(), s):
+			return nil, diag.Hint(fmt.Errorf("suite %q sends requests, which a passive verification does not", s),
+				"without probes there are "+strings.Join(PassiveSuites(), ", "))
 		}
 	}
 	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil

@@ -33,14 +33,16 @@ type session struct {
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
-	checks := selected(suites)
+	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
+		return options.Passive && !c.passive() || !options.Passive && c.alone()
+	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites), roles: roles(suites), zone: newZone(),
 		members: map[string]*member{},
 		pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
 			Now: now, Took: map[Fact]time.Duration{},
 		},
 	}

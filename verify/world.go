@@ -22,7 +22,9 @@ type World struct {
 	Clusters []string
 	// Namespace and trust domain of the probes' identities.
 	Namespace, TrustDomain string
-	Now                    time.Time
+	// Passive: without probes, and without reading a Secret.
+	Passive bool
+	Now     time.Time
 	// Took is how long each observation took.
 	Took map[Fact]time.Duration
 
@@ -36,6 +38,8 @@ type World struct {
 	Probes   map[string]Probes
 	Wire     map[topology.Pair]Wire
 	Views    map[string]Views
+	Held     map[string]Held
+	Reach    map[string]Reach
 	Loads    map[LoadKey]Load
 	Calls    map[CallKey]Call
 	Lines    map[LineKey]Line
@@ -80,6 +84,8 @@ type Istiod struct {
 	Started time.Time
 	// Peers is the sync status by cluster, as the replica says it.
 	Peers map[string]string
+	// secrets are the names of the remote secrets that it has taken up, by cluster.
+	secrets map[string]string
 }
 
 // Served is what leads a cluster without an istiod to the one that serves it.
@@ -160,6 +166,8 @@ type GatewayReplica struct {
 	// endpoints in it that take traffic.
 	Routed  bool
 	Healthy int
+	// Passes counts the names of services that it passes on to at least one healthy endpoint.
+	Passes int
 }
 
 // ready counts the replicas that take traffic.
@@ -226,6 +234,31 @@ type Endpoint struct {
 	// address of that cluster's east-west gateway and not of a pod.
 	Cluster string `json:"cluster,omitempty"`
 	Gateway bool   `json:"gateway,omitempty"`
+}
+
+// Held are the certificates in the proxies of one cluster.
+type Held struct {
+	// Proxies that were read, of Total; Unread says why others were not.
+	Proxies []Holder
+	Total   int
+	Unread  []string
+}
+
+// Holder is one proxy: the chain that it serves, leaf first, and the roots that it trusts.
+type Holder struct {
+	Pod          string
+	Chain, Roots []*x509.Certificate
+}
+
+// Reach is what the proxies of one cluster know of services that other clusters back.
+type Reach struct {
+	Problem string
+	// Proxies that were read.
+	Proxies int
+	// Backed are the hosts of the services that a cluster has ready pods with sidecars for and
+	// that these proxies know; Reached those of which they have a healthy endpoint there. Both
+	// by that cluster.
+	Backed, Reached map[string][]string
 }
 
 // LoadKey names a load: who sends, to which service of the probe.

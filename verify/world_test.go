@@ -123,6 +123,17 @@ func healthy(t *testing.T) (*World, testPKI) {
 	for i, c := range w.Clusters {
 		healthyCluster(w, c, w.Clusters[1-i], i)
 	}
+	w.Held, w.Reach = map[string]Held{}, map[string]Reach{}
+	for i, c := range w.Clusters {
+		held := Held{Total: 2}
+		for _, pod := range []string{"istio-system/gw-1", "shop/web-1"} {
+			held.Proxies = append(held.Proxies, Holder{pod, []*x509.Certificate{leaf(t, w.Signers[c].Intermediate, pki.keys[c], nil), w.Signers[c].Intermediate},
+				[]*x509.Certificate{pki.root.Certificate}})
+		}
+		w.Held[c] = held
+		shared := map[string][]string{w.Clusters[1-i]: {"web.shop.svc.cluster.local"}}
+		w.Reach[c] = Reach{Proxies: 2, Backed: shared, Reached: shared}
+	}
 	for _, from := range w.Clusters {
 		for _, to := range w.Clusters {
 			w.Wire[topology.Pair{From: from, To: to}] = Wire{Addr: "10.89.0.200:15443", SNI: "outbound_.8080_._.echo-" + to,

@@ -134,6 +134,9 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 // expectedSuites are what this command would have verified; nil is what package verify takes
 // for that.
 func (a *app) expectedSuites(t *topology.Topology) []string {
+	if len(a.suites) == 0 && a.passive {
+		return verify.PassiveSuites()
+	}
 	if len(a.suites) == 0 && len(t.Spec.Verify.Suites) == 0 && a.failover {
 		return verify.Suites()
 	}

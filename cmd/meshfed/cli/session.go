@@ -61,12 +61,13 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	return a.openFor(ctx, t)
 }
 
-// openAny is open, or, where contexts are given, the same for the mesh that is found behind them.
-func (a *app) openAny(ctx context.Context, contexts []string) (*plan.Mesh, error) {
+// openAny is open, or, where contexts are given, the same for the mesh that is found behind them;
+// passive finds it without reading a Secret.
+func (a *app) openAny(ctx context.Context, contexts []string, passive bool) (*plan.Mesh, error) {
 	if len(contexts) == 0 {
 		return a.open(ctx)
 	}
-	running, err := plan.ReadContexts(ctx, contexts)
+	running, err := plan.ReadContexts(ctx, contexts, passive)
 	if err != nil {
 		return nil, err
 	}
