@@ -90,11 +90,11 @@ func localityChecks() []Check {
 func failoverChecks() []Check {
 	return []Check{
 		{"failover-switch", SuiteFailover, "the other cluster answers in time when local does not",
-			[]string{"LOC004", "LOC005"}, []Fact{FactProbes, FactFailover}, judgeSwitch},
+			[]string{"LOC004", "LOC005"}, []Fact{FactNodes, FactProbes, FactViews, FactFailover}, judgeSwitch},
 		{"failover-lost", SuiteFailover, "few requests are lost meanwhile",
-			[]string{"LOC005"}, []Fact{FactProbes, FactFailover}, judgeLost},
+			[]string{"LOC005"}, []Fact{FactNodes, FactProbes, FactViews, FactFailover}, judgeLost},
 		{"failover-back", SuiteFailover, "local answers again in time after repair",
-			[]string{"LOC010"}, []Fact{FactProbes, FactFailover}, judgeBack},
+			[]string{"LOC010"}, []Fact{FactNodes, FactProbes, FactViews, FactFailover}, judgeBack},
 	}
 }
 

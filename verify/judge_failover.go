@@ -95,6 +95,28 @@ func since(from, to int) time.Duration {
 	return max(0, time.Duration(to-from)*probe.BucketWidth)
 }
 
+// shared says whether the callers of one cluster and the echo of another are in one locality by
+// their nodes, and the topology promises nothing else: Istio then spreads requests over both at
+// any time, so nothing can fail over.
+func (w *World) shared(p topology.Pair) bool {
+	here, known := w.callerAt(p.From)
+	there, placed := w.podAt(p.To, func(pod ProbePod) bool { return pod.Name == string(roleEcho) })
+	from, to := w.wanted(p.From), w.wanted(p.To)
+	promised := len(from) > 0 && len(to) > 0 && !slices.ContainsFunc(from, func(l topology.Locality) bool { return slices.Contains(to, l) })
+	return known && placed && here == there && !promised
+}
+
+// spread is the result for such a pair.
+func (w *World) spread(p topology.Pair) Result {
+	place, _ := w.callerAt(p.From)
+	where := "carry no locality"
+	if place != (topology.Locality{}) {
+		where = "are both in " + spelled(place)
+	}
+	return moot("the nodes of %s and %s %s, so both answer at any time and nothing fails over; spec.clusters[].locality gives them one each",
+		p.From, p.To, where)
+}
+
 // eachLine judges every ordered pair under every fault.
 func (w *World) eachLine(judge func(p topology.Pair, l Line, s story) Result) []Result {
 	var out []Result
@@ -106,6 +128,8 @@ func (w *World) eachLine(judge func(p topology.Pair, l Line, s story) Result) []
 			switch {
 			case w.notReady(p.From, p.To) != "":
 				r = unsure("%s", w.notReady(p.From, p.To))
+			case w.shared(p):
+				r = w.spread(p).with("endpoints", w.Views[p.From].Services[host(w.Namespace, serviceFault(w.Topology, f, p))])
 			case !ok || l.Problem != "":
 				r = unsure("failover from %s to %s could not be tried: %s", p.From, p.To, or(l.Problem, "it was not tried"))
 			case s.fault <= 0 || sum(s.local, 0, s.fault) == 0:
@@ -113,7 +137,10 @@ func (w *World) eachLine(judge func(p topology.Pair, l Line, s story) Result) []
 			default:
 				r = judge(p, l, s)
 			}
-			out = append(out, r.between(p.From, p.To, f.variant()).with("rate", l.Rate).with("policy", l.Policy))
+			if ok {
+				r = r.with("rate", l.Rate).with("policy", l.Policy)
+			}
+			out = append(out, r.between(p.From, p.To, f.variant()))
 		}
 	}
 	return out

@@ -52,6 +52,12 @@ func (r *Report) headline() string {
 		}
 		fmt.Fprintf(&b, "- substitution: %s\n", escaped(s))
 	}
+	for i, s := range r.NotApplicable() {
+		if i == 0 && len(r.Substitutions) == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "- %s\n", escaped(s))
+	}
 	return b.String()
 }
 

@@ -82,6 +82,9 @@ func (s *session) observeFailover(ctx context.Context) {
 func (s *session) trials(from string, errorsFault bool) []*run {
 	var runs []*run
 	for _, p := range s.world.pairs() {
+		if s.world.shared(p) {
+			continue // nothing would fail over
+		}
 		for _, f := range faultKinds() {
 			if p.From != from || f.errors() != errorsFault {
 				continue

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshfed/meshfed/topology"
@@ -82,11 +83,16 @@ func newReport(t *topology.Topology, clusters, suites []string, results []Result
 
 // uncovered gives an inconclusive result for each requested suite and ordered pair of which
 // no check passed and none failed either: skips and warnings must not hide a pair. Where the
-// first shall not know the second there is nothing to cover.
+// first shall not know the second there is nothing to cover, nor where the suite's question
+// does not arise: both are skipped with the reason.
 func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 	var missing []Result
 	told := map[[3]string]bool{}
+	reasons := map[string][]Result{}
 	for _, c := range results {
+		if c.NotApplicable {
+			reasons[c.Suite] = append(reasons[c.Suite], c)
+		}
 		if c.Status == Pass || c.Status == Fail {
 			told[[3]string{c.Suite, c.From, c.To}] = true
 		}
@@ -97,8 +103,12 @@ func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 				continue
 			}
 			m := unsure("no check of the suite %s passed from %s to %s", suite, p.From, p.To)
-			if !t.Knows(p.From, p.To) {
+			i := slices.IndexFunc(reasons[suite], func(c Result) bool { return c.concerns(p.From, p.To) })
+			switch {
+			case !t.Knows(p.From, p.To):
 				m = skip("%s does not know %s: spec.discovery leaves it out", p.From, p.To)
+			case i >= 0:
+				m = moot("the suite %s does not apply from %s to %s: %s", suite, p.From, p.To, reasons[suite][i].Message)
 			}
 			m = m.between(p.From, p.To, suite)
 			m.ID, m.Suite = CoverageCheck, suite
@@ -106,6 +116,26 @@ func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 		}
 	}
 	return missing
+}
+
+// NotApplicable says in one line for each suite that does not apply to some pairs, to how many
+// and why: a skip must be seen where only the verdict is read.
+func (r *Report) NotApplicable() []string {
+	var lines []string
+	for _, suite := range r.Suites {
+		n, why := 0, ""
+		for _, c := range r.Checks {
+			if c.ID == CoverageCheck && c.Suite == suite && c.NotApplicable {
+				n++
+				_, reason, _ := strings.Cut(c.Message, ": ")
+				why = or(why, reason)
+			}
+		}
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf("%s does not apply to %d of %d pairs: %s", suite, n, len(pairs(r.Clusters)), why))
+		}
+	}
+	return lines
 }
 
 // ExitCode is 3 when a check failed, else 4 when one is inconclusive or none passed, else 0.

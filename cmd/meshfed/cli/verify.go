@@ -150,6 +150,7 @@ func proofBlock(report *verify.Report) ui.Block {
 	for _, s := range report.Substitutions {
 		block.Notes = append(block.Notes, "substitution: "+s)
 	}
+	block.Notes = append(block.Notes, report.NotApplicable()...)
 	for _, status := range []verify.Status{verify.Fail, verify.Inconclusive, verify.Warn} {
 		for _, c := range report.Checks {
 			if c.Status == status {
