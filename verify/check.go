@@ -104,11 +104,14 @@ func selected(suites []string) []Check {
 	return some
 }
 
-// passive says whether a check rests only on what is seen without a probe and without a Secret.
-func (c Check) passive() bool {
-	return !slices.ContainsFunc(c.Needs, func(f Fact) bool {
-		return !slices.Contains([]Fact{FactControl, FactNodes, FactGateways, FactViews, FactHeld, FactReach}, f)
-	})
+// passive says whether a check rests only on what is seen without a probe, and without a Secret
+// unless those may be read.
+func (c Check) passive(secrets bool) bool {
+	seen := []Fact{FactControl, FactNodes, FactGateways, FactViews, FactHeld, FactReach}
+	if secrets {
+		seen = append(seen, FactSigners, FactRoots, FactServed)
+	}
+	return !slices.ContainsFunc(c.Needs, func(f Fact) bool { return !slices.Contains(seen, f) })
 }
 
 // alone says whether a check is for runs without probes only: others know it better.

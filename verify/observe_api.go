@@ -106,7 +106,7 @@ func (m *member) roots(ctx context.Context) Roots {
 		return r
 	}
 	namespaces := []string{topology.SystemNamespace}
-	if m.why() == "" {
+	if m.why() == "" && !m.options.Passive {
 		namespaces = append(namespaces, m.namespace)
 	}
 	for _, ns := range namespaces {
@@ -182,11 +182,14 @@ func (m *member) control(ctx context.Context) Control {
 	if c.Problem != "" {
 		return c
 	}
-	if !m.options.Passive {
-		if err := m.remoteSecrets(ctx, c.Secrets); err != nil {
+	reads := !m.options.Passive
+	if reads || m.options.Secrets {
+		err := m.remoteSecrets(ctx, c.Secrets)
+		if err != nil && reads {
 			c.Problem = sentence(err)
 			return c
 		}
+		reads = err == nil
 	}
 	pods, err := m.client.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
 	if err != nil {
@@ -197,7 +200,7 @@ func (m *member) control(ctx context.Context) Control {
 		if istiod.Of(&pods[i], m.mesh.Topology.RevisionName()) && pods[i].DeletionTimestamp == nil && pods[i].Status.Phase == corev1.PodRunning {
 			r := m.istiod(ctx, &pods[i])
 			c.Replicas = append(c.Replicas, r)
-			if m.options.Passive {
+			if !reads {
 				// What istiod has taken up is all that can be known of them.
 				maps.Copy(c.Secrets, r.secrets)
 			}

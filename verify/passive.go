@@ -16,6 +16,9 @@ func (s *session) lookOn(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.observeControls(ctx) })
 	wg.Go(func() { s.observeNodes(ctx) })
+	wg.Go(func() { s.observeSigners(ctx) })
+	wg.Go(func() { s.observeRoots(ctx) })
+	wg.Go(func() { s.observeServed(ctx) })
 	s.state("asking gateways and proxies")
 	began := time.Now()
 	gateways := collect(s, func(m *member) Gateway {

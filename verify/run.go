@@ -47,6 +47,8 @@ type Options struct {
 	// Passive makes no probe and reads no Secret: only what PassiveRole allows. Suites that need
 	// probes are refused.
 	Passive bool
+	// Secrets lets a passive run read cacerts and remote secrets as far as it may; it sees more.
+	Secrets bool
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
 	// Observe is told each result as soon as it is judged, one at a time. May be nil.

@@ -34,7 +34,7 @@ type session struct {
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
 	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
-		return options.Passive && !c.passive() || !options.Passive && c.alone()
+		return options.Passive && !c.passive(options.Secrets) || !options.Passive && c.alone()
 	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,

@@ -191,6 +191,7 @@ func looks(t *testing.T, m *mesh) {
 			t.Errorf("status does not mention %q:\n%s", want, status.stdout)
 		}
 	}
+	m.diagnosed()
 	env := m.must("env")
 	for _, want := range []string{"export KUBECONFIG=", "export CTX_WEST='mfe2e-west'", "export INGRESS_WEST='http://127.0.0.1:31700'", "export EASTWEST_EAST='10."} {
 		if !strings.Contains(env.stdout, want) {

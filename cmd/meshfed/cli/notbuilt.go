@@ -42,6 +42,8 @@ func unbuiltFlags(verb string, f *pflag.FlagSet) {
 		notBuilt(f, "baseline", "last|FILE", "what changed since a report")
 		notBuilt(f, "regression", "", "fail only for what a baseline passed")
 		notBuilt(f, "watch", "", "again and again")
+	case "diagnose":
+		notBuilt(f, "bundle", "FILE.tar.gz", "what was seen, in an archive without secrets")
 	case "kubeconfig":
 		notBuilt(f, "merge", "", "into the user's own kubeconfig")
 	}

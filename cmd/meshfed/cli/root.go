@@ -130,7 +130,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	a.globalFlags(root.PersistentFlags())
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
+	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.diagnose(), a.down(), a.kubeconfig(), a.env(),
 		a.loadImages(), a.each(), a.render(), a.bundle(), a.version())
 	for _, c := range root.Commands() {
 		unbuiltFlags(c.Name(), c.Flags())

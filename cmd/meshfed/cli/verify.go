@@ -33,7 +33,7 @@ func (a *app) verify() *cobra.Command {
 			}
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
-				return usage(diag.Hint(errors.New("--contexts and --file exclude each other"), "with a file, name clusters with --clusters"))
+				return usage(bothGiven())
 			}
 			m, err := a.openAny(ctx, contexts, a.passive)
 			if err != nil {
