@@ -33,7 +33,7 @@ const (
 // converge waits until the callers' proxies and the gateways see what they should, or until
 // time is up, and records what they see then.
 func (s *session) converge(ctx context.Context) {
-	if !s.want[FactViews] && !s.want[FactWire] && !s.want[FactCalls] && !s.want[FactFailover] {
+	if !s.want[FactViews] && !s.want[FactWire] && !s.want[FactCalls] && !s.want[FactKnocks] && !s.want[FactFailover] {
 		return
 	}
 	began := time.Now()
