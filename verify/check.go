@@ -13,15 +13,16 @@ const (
 	SuiteLocality      = "locality"
 	SuiteFailover      = "failover"
 	SuiteAuthorization = "authorization"
+	SuiteGateway       = "gateway"
 )
 
 // Suites lists the suites that are built, in the order in which they are shown.
 func Suites() []string {
-	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization}
+	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization, SuiteGateway}
 }
 
 // planned lists suites that are designed and not built; asking for them is refused by name.
-func planned() []string { return []string{"gateway", "dns", "services"} }
+func planned() []string { return []string{"dns", "services"} }
 
 // Fact names an observation that checks rest on.
 type Fact string
@@ -54,6 +55,10 @@ const (
 	FactLocal  Fact = "local"
 	// FactCalls: allowed and denied calls.
 	FactCalls Fact = "calls"
+	// FactKnocks: calls at east-west gateways that must be refused, and one that must not.
+	FactKnocks Fact = "knocks"
+	// FactExposed: the mTLS mode of workloads behind east-west gateways.
+	FactExposed Fact = "exposed"
 	// FactOutside: calls of clients outside of the mesh.
 	FactOutside Fact = "outside"
 	// FactFailover: time lines of a steady load under faults.

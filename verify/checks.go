@@ -118,5 +118,14 @@ func authorizationChecks() []Check {
 			[]string{"AUZ002"}, []Fact{FactProbes, FactOutside}, judgeOutsideDenied},
 		{"authorization-outside-direct", SuiteAuthorization, "it is kept out of a workload that it can reach without the gateway",
 			[]string{"AUZ002"}, []Fact{FactProbes, FactOutside}, judgeOutsideDirect},
+
+		{"gateway-allowed", SuiteGateway, "a client of the mesh passes through every address of a gateway",
+			[]string{"AUZ001", "FED001", "FED010", "NET001", "NET005", "NET008"}, []Fact{FactControl, FactGateways, FactProbes, FactKnocks}, judgeGatewayAllowed},
+		{"gateway-certificate", SuiteGateway, "who has no certificate of the mesh is refused by the workload",
+			[]string{"AUZ002"}, []Fact{FactGateways, FactProbes, FactKnocks}, judgeGatewayCertificate},
+		{"gateway-unknown", SuiteGateway, "what names no service of the mesh is refused by the gateway",
+			[]string{"NET015"}, []Fact{FactGateways, FactProbes, FactKnocks}, judgeGatewayUnknown},
+		{"gateway-permissive", SuiteGateway, "workloads that other networks reach ask for a certificate",
+			[]string{"AUZ008"}, []Fact{FactExposed}, judgeGatewayPermissive},
 	}
 }

@@ -48,6 +48,7 @@ func Codes() []Code {
 		{"NET009", "Let TLS pass the load balancer or proxy in between as it is (layer 4).", nil},
 		{"NET010", "Publish the port or the address of the ingress gateway; see the curl line of the check.", nil},
 		{"NET013", "Give every node routes to the pods of the other cluster; between kind clusters `meshfed up` does.", nil},
+		{"NET015", "Find the Gateway or VirtualService that takes 15443 in another mode than AUTO_PASSTHROUGH: `kubectl get gateways,virtualservices -A`.", nil},
 
 		{"LOC001", "Label the nodes with topology.kubernetes.io/region and zone as the topology says, then restart the pods on them.", nil},
 		{"LOC003", "Give the host a DestinationRule with outlierDetection in the caller's cluster, and nodes their localities.", []string{"LOC001"}},
@@ -58,6 +59,7 @@ func Codes() []Code {
 
 		{"AUZ001", "Look at the AuthorizationPolicies that select the workload, those of the root namespace too, and at the caller's identity.", []string{"TRU008"}},
 		{"AUZ002", "Make an AuthorizationPolicy that selects the workload; look for a wider one that allows the call.", nil},
+		{"AUZ008", "Set STRICT for the namespace with a PeerAuthentication, or for the mesh with spec.mesh.mtls, once all callers have sidecars.", nil},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type fakeMesh struct {
 	mesh  Mesh
 	fakes map[string]*kubetest.Cluster
 	chain map[string]string // what each cluster's workloads serve
+	asked sync.Map          // paths that callers have asked for
 }
 
 func newFakeMesh(t *testing.T) *fakeMesh {
@@ -137,7 +139,7 @@ func clustersPage(clusters map[string][]Endpoint) string {
 	for _, name := range sortedKeys(clusters) {
 		var hosts []string
 		for _, e := range clusters[name] {
-			hosts = append(hosts, fmt.Sprintf(`{"address":{"socket_address":{"address":%q,"port_value":%d}},"health_status":{"eds_health_status":"HEALTHY"},"weight":%d,"priority":%d}`,
+			hosts = append(hosts, fmt.Sprintf(`{"address":{"socket_address":{"address":%q,"port_value":%d}},"health_status":{"eds_health_status":"HEALTHY"},"weight":%d,"priority":%d,"stats":[{"name":"rq_success","value":"5"}]}`,
 				e.Address, e.Port, e.Weight, e.Priority))
 		}
 		all = append(all, fmt.Sprintf(`{"name":%q,"host_statuses":[%s]}`, name, strings.Join(hosts, ",")))
@@ -197,7 +199,22 @@ func envoyPages(others http.Handler, held string) http.Handler {
 // admin answers for one probe as a healthy mesh would let it see things.
 func (f *fakeMesh) admin(c string, r role) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == "/tls" {
+		switch req.URL.Path {
+		case "/knock":
+			var q probe.KnockRequest
+			_ = json.NewDecoder(req.Body).Decode(&q)
+			_ = json.NewEncoder(w).Encode(knocked(q))
+			return
+		case "/counted":
+			// A path that the caller asked for is one that it was answered at.
+			var q probe.Counted
+			_ = json.NewDecoder(req.Body).Decode(&q)
+			if _, asked := f.asked.Load(q.Path); asked {
+				q.Count = callRequests
+			}
+			_ = json.NewEncoder(w).Encode(q)
+			return
+		case "/tls":
 			var q probe.TLSRequest
 			_ = json.NewDecoder(req.Body).Decode(&q)
 			_ = json.NewEncoder(w).Encode(probe.TLSReport{Chain: f.chain[strings.Split(strings.SplitAfter(q.SNI, "echo-")[1], ".")[0]], Error: probe.ErrTLSAlert})
@@ -205,8 +222,20 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 		}
 		var q probe.RunRequest
 		_ = json.NewDecoder(req.Body).Decode(&q)
+		if u, err := url.Parse(q.URL); err == nil && r == roleCaller {
+			f.asked.Store(u.Path, true)
+		}
 		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: outcomes(c, r, q)})
 	})
+}
+
+// knocked is how a healthy mesh refuses.
+func knocked(q probe.KnockRequest) probe.KnockReport {
+	if !q.TLS || strings.Contains(q.SNI, nobody) {
+		return probe.KnockReport{Outcome: probe.Outcome{Error: probe.ErrReset, Count: 1}}
+	}
+	return probe.KnockReport{Outcome: probe.Outcome{Error: probe.ErrTLSAlert, Detail: "remote error: tls: bad certificate", Count: 1},
+		Served: "spiffe://cluster.local/ns/" + testNamespace + "/sa/echo"}
 }
 
 func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {

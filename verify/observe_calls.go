@@ -82,7 +82,7 @@ func (s *session) call(ctx context.Context, key CallKey, r role, request probe.R
 		c.Skipped = key.From + " has no ingress gateway in the topology"
 		return c
 	}
-	request.Count, request.Timeout, request.Fresh = callRequests, requestTimeout, true
+	request.Count, request.Timeout, request.Fresh = max(callRequests, request.Count), requestTimeout, true
 	once := func(ctx context.Context) {
 		rep, err := ask[probe.RunReport](ctx, s.members[key.From], r, "POST", "/run", request)
 		c.Problem, c.Outcomes, c.Clusters = "", rep.Outcomes, nil

@@ -23,7 +23,7 @@ const (
 // converge waits until the callers' proxies and the gateways see what they should, or until
 // time is up, and records what they see then.
 func (s *session) converge(ctx context.Context) {
-	if !s.want[FactViews] && !s.want[FactWire] && !s.want[FactHeld] && !s.want[FactCalls] && !s.want[FactFailover] {
+	if !slices.ContainsFunc([]Fact{FactViews, FactWire, FactHeld, FactCalls, FactKnocks, FactFailover}, func(f Fact) bool { return s.want[f] }) {
 		return
 	}
 	began := time.Now()

@@ -192,6 +192,8 @@ func (s *session) observe(ctx context.Context) {
 	wg.Go(func() { s.observeWire(ctx) })
 	wg.Go(func() { s.observeCalls(ctx) })
 	wg.Go(func() { s.observeOutside(ctx) })
+	wg.Go(func() { s.observeKnocks(ctx) })
+	wg.Go(func() { s.observeExposed(ctx) })
 	wg.Go(func() { s.observeLoads(ctx) })
 	wg.Wait()
 	if s.want[FactFailover] {

@@ -112,6 +112,7 @@ func healthy(t *testing.T) (*World, testPKI) {
 		Signers: map[string]Signer{}, Roots: map[string]Roots{}, Controls: map[string]Control{}, Nodes: map[string]Nodes{},
 		Gateways: map[string]Gateway{}, Probes: map[string]Probes{}, Wire: map[topology.Pair]Wire{}, Views: map[string]Views{},
 		Loads: map[LoadKey]Load{}, Calls: map[CallKey]Call{}, Lines: map[LineKey]Line{},
+		Knocks: map[topology.Pair]Knocks{}, Exposed: map[string]Exposed{},
 		Outside: map[OutsideKey]Call{}, OutsideClients: []string{OutsideHost, OutsideContainer},
 	}
 	pki := testPKI{root: testRoot(t), keys: map[string]any{}}
@@ -203,9 +204,32 @@ func healthyCluster(w *World, c, peer string, i int) {
 		w.Outside[OutsideKey{client, c, c, CallPermissive}] = call(c, answer(c, 200, 1))
 		w.Outside[OutsideKey{client, c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 1})
 	}
+	w.Exposed[c] = Exposed{Ports: 2}
+	w.Knocks[topology.Pair{From: c, To: peer}] = healthyKnocks(peer)
 	for _, f := range faultKinds() {
 		w.Lines[LineKey{c, peer, f.variant()}] = testLine(c, peer, 10, 30, phase{10, 0}, phase{2, 2}, phase{18, 1}, phase{5, 1}, phase{15, 0})
 	}
+}
+
+// healthyKnocks are refused as they should be, at two addresses.
+func healthyKnocks(to string) Knocks {
+	alert := func(words string) probe.Outcome {
+		return probe.Outcome{Error: probe.ErrTLSAlert, Detail: "Get x: remote error: tls: " + words, Count: 1}
+	}
+	k := Knocks{Addresses: []string{gatewayAddress(to), "10.89.0.210"}, Calls: map[KnockKind][]Knock{}, Want: "spiffe://cluster.local/ns/" + testNamespace + "/sa/echo",
+		Twin: Call{Outcomes: []probe.Outcome{answer(to, 200, 10)}, Clusters: []string{to}}, Through: map[string]int{gatewayAddress(to): 5, "10.89.0.210": 5}, Counted: 10}
+	for _, a := range k.Addresses {
+		for kind, c := range map[KnockKind]Knock{
+			KnockNoCertificate: {Outcome: alert("certificate required"), Served: k.Want},
+			KnockForeignRoot:   {Outcome: alert("unknown certificate authority"), Served: k.Want},
+			KnockUnknownSNI:    {Outcome: probe.Outcome{Error: probe.ErrReset, Count: 1}},
+			KnockPlaintext:     {Outcome: probe.Outcome{Error: probe.ErrClosed, Count: 1}},
+		} {
+			c.Address = a + ":15443"
+			k.Calls[kind] = append(k.Calls[kind], c)
+		}
+	}
+	return k
 }
 
 // phase is a number of buckets with two requests each: outcome 0 is local, 1 remote, 2 lost.
