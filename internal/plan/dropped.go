@@ -74,6 +74,9 @@ func (m *Mesh) prune(name string, in install.Mesh) part {
 	if !m.Topology.ExposesServices(name) {
 		all = append(all, unwanted{federation.Exposure{Labels: m.Labels()}})
 	}
+	if !m.Topology.ServesThroughGateway(name) {
+		all = append(all, unwanted{m.istiodExposure()})
+	}
 	if !m.Topology.HasEastWestGateway(name) {
 		all = append(all, unwanted{install.EastWestGateway{Mesh: in}})
 	}
@@ -125,6 +128,7 @@ var (
 	_ removable = install.EastWestGateway{}
 	_ removable = install.IngressGateway{}
 	_ removable = federation.Exposure{}
+	_ removable = federation.IstiodExposure{}
 )
 
 // unwanted takes away what an earlier form of the file asked for.

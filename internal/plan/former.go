@@ -61,7 +61,7 @@ func (m *Mesh) KeepAccess(ctx context.Context) error {
 			return err
 		}
 		// Under whatever names it was known before: it has one now.
-		maps.DeleteFunc(recorded, func(_ string, a state.Access) bool { return a.UID == uid })
+		maps.DeleteFunc(recorded, func(_ string, a state.Access) bool { return uid != "" && a.UID == uid })
 		recorded[name] = m.access(name, c, uid)
 	}
 	if maps.Equal(before, recorded) {
@@ -80,9 +80,13 @@ func (m *Mesh) access(name string, c *kube.Client, uid string) state.Access {
 }
 
 // identity is the UID of a cluster: that of a namespace that is made with it and never again.
+// Empty is not known.
 func identity(ctx context.Context, c *kube.Client) (string, error) {
 	var found corev1.Namespace
 	err := c.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, &found)
+	if kube.Absent(err) {
+		return "", nil
+	}
 	return string(found.UID), c.Explain(err, "reading namespace "+metav1.NamespaceSystem)
 }
 

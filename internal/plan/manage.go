@@ -114,6 +114,14 @@ func unmanaged(c *topology.Cluster, kind string) string {
 		if !c.Manage.Gateways {
 			return "gateways"
 		}
+	case "cacerts":
+		if !c.Manage.CACerts {
+			return "cacerts"
+		}
+	case "remote-secret":
+		if !c.Manage.RemoteSecrets {
+			return "remoteSecrets"
+		}
 	}
 	return ""
 }

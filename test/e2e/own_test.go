@@ -123,6 +123,10 @@ func (o own) awaitNode(t *testing.T) {
 		})
 		return ready, "it is not ready", err
 	})
+	// The controllers have made all that they make by themselves when this one's pods are ready.
+	await(t, "the DNS of "+o.name, func(ctx context.Context) (bool, string, error) {
+		return c.DeploymentState(ctx, "kube-system", "coredns")
+	})
 }
 
 func isThere(path string) bool { _, err := os.Stat(path); return err == nil }

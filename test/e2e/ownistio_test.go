@@ -84,21 +84,21 @@ func (p *pair) roots(t *testing.T, same bool) (undo func()) {
 
 func newRoot(t *testing.T) *certs.Root {
 	t.Helper()
-	root, err := certs.NewRoot(options("root"))
+	root, err := certs.NewRoot(options("root", 48*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root
 }
 
-func options(name string) certs.Options {
-	return certs.Options{CommonName: name + ".example.com", Organization: "example", Algorithm: topology.AlgorithmECDSAP256, Lifetime: 24 * time.Hour, Now: time.Now()}
+func options(name string, lifetime time.Duration) certs.Options {
+	return certs.Options{CommonName: name + ".example.com", Organization: "example", Algorithm: topology.AlgorithmECDSAP256, Lifetime: lifetime, Now: time.Now()}
 }
 
 // issued is the secret cacerts as a user makes it.
 func issued(t *testing.T, root *certs.Root, name string) *corev1.Secret {
 	t.Helper()
-	made, err := root.NewCACerts(options(name))
+	made, err := root.NewCACerts(options(name, 24*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
