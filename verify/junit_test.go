@@ -206,7 +206,7 @@ func TestNotRun(t *testing.T) {
 	}
 	for _, suite := range r.Suites {
 		for _, p := range pairs(r.Clusters) {
-			if got, _ := r.Cell(suite, p.From, p.To); got != Inconclusive {
+			if got, _ := r.Tally().Cell(suite, p.From, p.To); got != Inconclusive {
 				t.Errorf("%s %s is %s", suite, p, got)
 			}
 		}

@@ -25,25 +25,32 @@ const (
 
 // Report is what a run saw and judged.
 type Report struct {
-	// APIVersion and Kind are fixed; Tool is the version that ran.
+	// APIVersion of all JSON objects of meshfed.
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Tool       string `json:"tool"`
+	// Kind tells a report from other JSON objects of meshfed.
+	Kind string `json:"kind"`
+	// Tool is the version that ran.
+	Tool string `json:"tool"`
 	// Topology is the topology's name.
 	Topology string `json:"topology"`
 	// Substitutions say what stands in for a published component.
 	Substitutions []string `json:"substitutions"`
 	// StartedAt is in UTC.
 	StartedAt time.Time `json:"startedAt"`
-	// DurationSeconds until everything was judged, RemovalSeconds from then on until nothing
-	// of the probes was left.
+	// DurationSeconds until everything was judged.
 	DurationSeconds float64 `json:"durationSeconds"`
-	RemovalSeconds  float64 `json:"removalSeconds"`
+	// RemovalSeconds from then on until nothing of the probes was left.
+	RemovalSeconds float64 `json:"removalSeconds"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
-	// Clusters and Suites that were asked for, in the order in which they are shown.
+	// Clusters that were asked for, in the order in which they are shown.
 	Clusters []string `json:"clusters"`
-	Suites   []string `json:"suites"`
+	// Suites that were asked for, in the order in which they are shown.
+	Suites []string `json:"suites"`
+	// Members are the clusters as the file places them. Reports of older versions have none.
+	Members []Member `json:"members,omitempty"`
+	// Steps are those of the up that ended in this verification, in the order of the plan.
+	Steps []StepTime `json:"steps,omitempty"`
 	// Checks in registry order, then by clusters in file order, then by variant.
 	Checks []Result `json:"checks"`
 }
@@ -52,7 +59,7 @@ type Report struct {
 func newReport(t *topology.Topology, clusters, suites []string, results []Result) *Report {
 	r := &Report{
 		APIVersion: topology.APIVersion, Kind: Kind, Topology: t.Metadata.Name,
-		Substitutions: []string{}, Clusters: clusters, Suites: suites,
+		Substitutions: []string{}, Clusters: clusters, Suites: suites, Members: placed(t, clusters),
 	}
 	r.Checks = append(slices.Clone(results), r.uncovered(t, results)...)
 	order := map[string]int{CoverageCheck: len(Checks())}
@@ -147,23 +154,6 @@ func (r *Report) ExitCode() int {
 		return ExitInconclusive
 	}
 	return ExitPass
-}
-
-// Cell is the worst status of a suite's results that concern a pair, and how many there are
-// of each; Skip when there are none.
-func (r *Report) Cell(suite, from, to string) (Status, map[Status]int) {
-	counts := map[Status]int{}
-	for _, c := range r.Checks {
-		if c.Suite == suite && c.concerns(from, to) {
-			counts[c.Status]++
-		}
-	}
-	for _, s := range worst() {
-		if counts[s] > 0 {
-			return s, counts
-		}
-	}
-	return Skip, counts
 }
 
 // JSON is the report indented, with a newline at the end.

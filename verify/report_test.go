@@ -109,7 +109,7 @@ func TestASkipNeverHidesAPair(t *testing.T) {
 	if i < 0 || r.Checks[i].From != "west" || r.Checks[i].To != "east" || r.Checks[i].Variant != SuiteLocality || r.Checks[i].Status != Inconclusive {
 		t.Fatalf("no coverage result for the pair that was skipped: %+v", r.Checks)
 	}
-	if got, _ := r.Cell(SuiteLocality, "west", "east"); got != Inconclusive {
+	if got, _ := r.Tally().Cell(SuiteLocality, "west", "east"); got != Inconclusive {
 		t.Errorf("the matrix shows %s", got)
 	}
 }
@@ -125,7 +125,7 @@ func TestASuiteThatDoesNotApplyIsSkippedAndSeen(t *testing.T) {
 	if r.ExitCode() != ExitPass {
 		t.Errorf("exit code %d", r.ExitCode())
 	}
-	if got, counts := r.Cell(SuiteLocality, "west", "east"); got != Skip || counts[Skip] != 3 {
+	if got, counts := r.Tally().Cell(SuiteLocality, "west", "east"); got != Skip || counts[Skip] != 3 {
 		t.Errorf("the matrix shows %s, %v", got, counts)
 	}
 	const words = "locality does not apply to 2 of 2 pairs: one zone"

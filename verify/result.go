@@ -34,10 +34,10 @@ type Result struct {
 	ID string `json:"id"`
 	// Suite that the check belongs to.
 	Suite string `json:"suite"`
-	// From and To are clusters; a check of one cluster as callers see it has only To, as a
-	// caller only From.
+	// From is the cluster of the caller; absent for a check of one cluster as callers see it.
 	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	// To is the cluster that is called; absent for a check of one cluster as a caller.
+	To string `json:"to,omitempty"`
 	// Variant tells results of one check and pair apart.
 	Variant string `json:"variant,omitempty"`
 	// Status of the judgement.

@@ -111,6 +111,9 @@ func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	report := newReport(s.mesh.Topology, clusters, suites, s.finish())
 	report.Tool = s.mesh.Tool
 	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
+	for i, m := range report.Members {
+		report.Members[i].Addresses = s.world.Gateways[m.Name].Addresses
+	}
 	report.StartedAt = started.UTC().Truncate(time.Millisecond)
 	report.DurationSeconds = rounded(time.Since(started))
 	for _, r := range report.Checks {

@@ -47,7 +47,7 @@ func TestCompletions(t *testing.T) {
 		{"plan -o |", "table json dot commands"},
 		{"status -o |", "table json"},
 		{"env --shell |", "sh fish powershell"},
-		{"verify --report |", "json xml md"},
+		{"verify --report |", "html svg md json xml"},
 		{"render --o|", "--output"},
 		{"up --pl|", "--plan"},
 		{"status |", ""},

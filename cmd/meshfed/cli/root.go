@@ -51,6 +51,8 @@ type app struct {
 	// reports are the paths of --report, suites what --suite says, and report what was judged.
 	reports, suites []string
 	report          *verify.Report
+	// steps of the up that the report will be about; nil for other commands.
+	steps []verify.StepTime
 	// looksOnly says that the command changes nothing, so that the container engine need be asked
 	// each question only once.
 	looksOnly bool

@@ -147,6 +147,7 @@ func (a *app) runUp(ctx context.Context, m *plan.Mesh, saved *planFile, verifyMo
 	for _, kept := range m.Kept() {
 		fmt.Fprintln(a.Err, "kept:", kept)
 	}
+	a.steps = stepTimes(result)
 	if result.Changed() {
 		// What was proven before is not what is there now, also when this run ends here.
 		if err := m.State.SetLastVerify(lastReport{}); err != nil {

@@ -104,7 +104,7 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 	if report == nil {
 		return nil, result.Err()
 	}
-	report.Tool = version.Get().String()
+	report.Tool, report.Steps = version.Get().String(), a.steps
 	a.report = report
 	if len(suites) == 0 && len(a.clusters) == 0 && !a.passive {
 		// Only a whole report says whether the mesh is proven.
@@ -130,8 +130,9 @@ func (a *app) printReport(report *verify.Report) error {
 
 // proofBlock is what every command that verifies shows of a report.
 func proofBlock(report *verify.Report) ui.Block {
+	tally := report.Tally()
 	block := ui.Block{Mark: ui.Pass, Matrix: &ui.Matrix{Clusters: report.Clusters, Suites: report.Suites, Cell: func(from, to, suite string) ui.Cell {
-		status, counts := report.Cell(suite, from, to)
+		status, counts := tally.Cell(suite, from, to)
 		of := 0
 		for s, n := range counts {
 			if s != verify.Skip {
