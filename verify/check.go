@@ -52,6 +52,8 @@ const (
 	FactEven   Fact = "even"
 	FactShares Fact = "shares"
 	FactLocal  Fact = "local"
+	// FactWithin: calls inside of each cluster, and what may keep them out.
+	FactWithin Fact = "within"
 	// FactCalls: allowed and denied calls.
 	FactCalls Fact = "calls"
 	// FactOutside: calls of clients outside of the mesh.

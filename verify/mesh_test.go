@@ -34,6 +34,9 @@ type fakeMesh struct {
 	mesh  Mesh
 	fakes map[string]*kubetest.Cluster
 	chain map[string]string // what each cluster's workloads serve
+	// alter, if set, may change how a request of a probe ends, or a look at a certificate, which
+	// has no URL.
+	alter func(c string, r role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome
 }
 
 func newFakeMesh(t *testing.T) *fakeMesh {
@@ -93,6 +96,7 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 		handlers[fmt.Sprintf("%s/%s:8090", testNamespace, r)] = f.admin(c, r)
 	}
 	k.Forwards(t, handlers)
+	k.Admit(inject)
 	f.fakes[c], f.mesh.Clients[c] = k, k.Client
 	go kubelet(t.Context(), k, c)
 }
@@ -103,6 +107,14 @@ func text(s string) http.Handler {
 
 func podAddress(cluster string, r role) string {
 	return map[string]string{"west": "10.10.0.", "east": "10.20.0."}[cluster] + map[role]string{roleCaller: "1", roleStranger: "2", roleEcho: "3", roleOutsider: "4"}[r]
+}
+
+// inject is what istiod's webhook does.
+func inject(obj client.Object) error {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Labels["sidecar.istio.io/inject"] == "true" {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+	}
+	return nil
 }
 
 // kubelet makes pods ready as they come.
@@ -118,9 +130,6 @@ func kubelet(ctx context.Context, c *kubetest.Cluster, cluster string) {
 			}
 			r := role(pod.Labels[labelRole])
 			pod.UID = types.UID(cluster + "-" + string(r))
-			if r != roleOutsider {
-				pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
-			}
 			if err := c.Update(ctx, &pod); err != nil {
 				continue // a newer one comes with the next round
 			}
@@ -200,13 +209,26 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 		if req.URL.Path == "/tls" {
 			var q probe.TLSRequest
 			_ = json.NewDecoder(req.Body).Decode(&q)
+			if f.alter != nil {
+				if o := f.alter(c, r, probe.RunRequest{Count: 1}, nil); len(o) > 0 {
+					_ = json.NewEncoder(w).Encode(probe.TLSReport{Error: o[0].Error})
+					return
+				}
+			}
 			_ = json.NewEncoder(w).Encode(probe.TLSReport{Chain: f.chain[strings.Split(strings.SplitAfter(q.SNI, "echo-")[1], ".")[0]], Error: probe.ErrTLSAlert})
 			return
 		}
 		var q probe.RunRequest
 		_ = json.NewDecoder(req.Body).Decode(&q)
-		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: outcomes(c, r, q)})
+		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: f.outcomes(c, r, q)})
 	})
+}
+
+func (f *fakeMesh) outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
+	if f.alter == nil {
+		return outcomes(c, r, q)
+	}
+	return f.alter(c, r, q, outcomes(c, r, q))
 }
 
 func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {

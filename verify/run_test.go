@@ -36,6 +36,7 @@ func twoClusters(t *testing.T, objs ...client.Object) (Mesh, map[string]*kubetes
 			all = append(all, o.DeepCopyObject().(client.Object))
 		}
 		fakes[c] = kubetest.New(t, c, all...)
+		fakes[c].Admit(inject)
 		m.Clients[c] = fakes[c].Client
 	}
 	return m, fakes

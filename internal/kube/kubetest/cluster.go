@@ -31,6 +31,7 @@ type Cluster struct {
 	mu     sync.Mutex
 	faults []fault
 	writes []string
+	admit  func(obj client.Object) error
 	token  func(ctx context.Context, account client.Object, request client.Object) error
 }
 
@@ -93,6 +94,13 @@ func (c *Cluster) Tokens(answer func(ctx context.Context, account, request clien
 	c.token = answer
 }
 
+// Admit stands for admission: it may change or reject what is created.
+func (c *Cluster) Admit(admit func(obj client.Object) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.admit = admit
+}
+
 // before records a write and returns the fault that a call meets.
 func (c *Cluster) before(verb string, kind, ns, name string) error {
 	c.mu.Lock()
@@ -149,7 +157,18 @@ func (c *Cluster) funcs() interceptor.Funcs {
 			if err := c.object("create", obj, client.ObjectKeyFromObject(obj)); err != nil {
 				return err
 			}
-			return next.Create(ctx, obj, opts...)
+			c.mu.Lock()
+			admit := c.admit
+			c.mu.Unlock()
+			if admit != nil {
+				if err := admit(obj); err != nil {
+					return err
+				}
+			}
+			if err := next.Create(ctx, obj, opts...); err != nil {
+				return err
+			}
+			return ctx.Err() // as over a network: made all the same, and nobody heard it
 		},
 		Delete: func(ctx context.Context, next client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
 			if err := c.object("delete", obj, client.ObjectKeyFromObject(obj)); err != nil {
