@@ -53,6 +53,7 @@ type member struct {
 	problem  string
 	refused  []string
 	claimed  bool
+	unheard  map[string]string
 	pods     map[role]*corev1.Pod
 	uids     map[string]bool
 	forwards map[string]*forward

@@ -312,7 +312,7 @@ func TestBrokenMeshesFailWithTheRightCode(t *testing.T) {
 			t.Parallel()
 			f := newFakeMesh(t)
 			tc.breakIt(t, f)
-			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites})
+			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites, within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}

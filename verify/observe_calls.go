@@ -113,7 +113,7 @@ func (s *session) call(ctx context.Context, key CallKey, r role, request probe.R
 		told = c.told
 	}
 	// Time that is up is no error: what was seen last is judged.
-	_ = poll.Until(ctx, poll.Options{What: "the outcome of a call", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.callWithin, callWithin)},
+	_ = poll.Until(ctx, poll.Options{What: "the outcome of a call", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, callWithin)},
 		func(looking context.Context) (bool, string, error) {
 			if looking.Err() == nil {
 				once(ctx)

@@ -159,7 +159,7 @@ func TestPoliciesOfOthersAreNoBrokenMesh(t *testing.T) {
 			t.Parallel()
 			f := newFakeMesh(t)
 			tc.hostile(t, f)
-			r, err := Run(t.Context(), f.mesh, Options{callWithin: soon})
+			r, err := Run(t.Context(), f.mesh, Options{within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +240,7 @@ func TestABrokenMeshFailsUnderPoliciesToo(t *testing.T) {
 			t.Parallel()
 			f := newFakeMesh(t)
 			tc.broken(t, f)
-			r, err := Run(t.Context(), f.mesh, Options{Suites: []string{SuiteTrust, SuiteDiscovery, SuiteAuthorization}, callWithin: soon})
+			r, err := Run(t.Context(), f.mesh, Options{Suites: []string{SuiteTrust, SuiteDiscovery, SuiteAuthorization}, within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestWhatOpensTheProbesMayBeRejected(t *testing.T) {
 			everywhere(f, func(name string) {
 				f.fakes[name].Fail("apply", "NetworkPolicy", "", apierrors.NewForbidden(schema.GroupResource{Resource: "networkpolicies"}, "open", errors.New("not for you")), 0)
 			})
-			r, err := Run(t.Context(), f.mesh, Options{Suites: []string{SuiteDiscovery}, callWithin: soon})
+			r, err := Run(t.Context(), f.mesh, Options{Suites: []string{SuiteDiscovery}, within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}
