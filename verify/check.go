@@ -53,6 +53,8 @@ const (
 	FactEven   Fact = "even"
 	FactShares Fact = "shares"
 	FactLocal  Fact = "local"
+	// FactWithin: calls inside of each cluster, and what may keep them out.
+	FactWithin Fact = "within"
 	// FactCalls: allowed and denied calls.
 	FactCalls Fact = "calls"
 	// FactKnocks: calls at east-west gateways that must be refused, and one that must not.

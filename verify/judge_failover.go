@@ -130,6 +130,8 @@ func (w *World) eachLine(judge func(p topology.Pair, l Line, s story) Result) []
 				r = unsure("%s", w.notReady(p.From, p.To))
 			case w.shared(p):
 				r = w.spread(p).with("endpoints", w.Views[p.From].Services[host(w.Namespace, serviceFault(w.Topology, f, p))])
+			case w.hindered(p.From, p.To) != "":
+				r = unsure("failover from %s to %s can not be judged: %s", p.From, p.To, w.hindered(p.From, p.To))
 			case !ok || l.Problem != "":
 				r = unsure("failover from %s to %s could not be tried: %s", p.From, p.To, or(l.Problem, "it was not tried"))
 			case s.fault <= 0 || sum(s.local, 0, s.fault) == 0:

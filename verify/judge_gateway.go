@@ -72,6 +72,8 @@ func judgeGatewayAllowed(w *World) []Result {
 			r = unsure("the caller of %s could not call %s: %s", p.From, p.To, or(k.Twin.Problem, "no request was sent"))
 		case !k.Twin.let(p.To) && code != "":
 			r = fail(code, "the caller of %s did not get through to %s: %s: %s", p.From, p.To, words, described(k.Twin.Outcomes))
+		case !k.Twin.let(p.To) && w.hindered(p.From, p.To) != "":
+			r = unsure("%s", w.hindered(p.From, p.To))
 		case !k.Twin.let(p.To):
 			r = expectLet(p, k.Twin, "the caller")
 		case k.Counted == 0:

@@ -36,6 +36,9 @@ type fakeMesh struct {
 	fakes map[string]*kubetest.Cluster
 	chain map[string]string // what each cluster's workloads serve
 	asked sync.Map          // paths that callers have asked for
+	// alter, if set, may change how a request of a probe ends, or a look at a certificate, which
+	// has no URL.
+	alter func(c string, r role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome
 }
 
 func newFakeMesh(t *testing.T) *fakeMesh {
@@ -95,6 +98,7 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 		handlers[fmt.Sprintf("%s/%s:8090", testNamespace, r)] = f.admin(c, r)
 	}
 	k.Forwards(t, handlers)
+	k.Admit(inject)
 	f.fakes[c], f.mesh.Clients[c] = k, k.Client
 	go kubelet(t.Context(), k, c)
 }
@@ -105,6 +109,14 @@ func text(s string) http.Handler {
 
 func podAddress(cluster string, r role) string {
 	return map[string]string{"west": "10.10.0.", "east": "10.20.0."}[cluster] + map[role]string{roleCaller: "1", roleStranger: "2", roleEcho: "3", roleOutsider: "4"}[r]
+}
+
+// inject is what istiod's webhook does.
+func inject(obj client.Object) error {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Labels["sidecar.istio.io/inject"] == "true" {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+	}
+	return nil
 }
 
 // kubelet makes pods ready as they come.
@@ -120,9 +132,6 @@ func kubelet(ctx context.Context, c *kubetest.Cluster, cluster string) {
 			}
 			r := role(pod.Labels[labelRole])
 			pod.UID = types.UID(cluster + "-" + string(r))
-			if r != roleOutsider {
-				pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
-			}
 			if err := c.Update(ctx, &pod); err != nil {
 				continue // a newer one comes with the next round
 			}
@@ -217,6 +226,12 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 		case "/tls":
 			var q probe.TLSRequest
 			_ = json.NewDecoder(req.Body).Decode(&q)
+			if f.alter != nil {
+				if o := f.alter(c, r, probe.RunRequest{Count: 1}, nil); len(o) > 0 {
+					_ = json.NewEncoder(w).Encode(probe.TLSReport{Error: o[0].Error})
+					return
+				}
+			}
 			_ = json.NewEncoder(w).Encode(probe.TLSReport{Chain: f.chain[strings.Split(strings.SplitAfter(q.SNI, "echo-")[1], ".")[0]], Error: probe.ErrTLSAlert})
 			return
 		}
@@ -225,7 +240,7 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 		if u, err := url.Parse(q.URL); err == nil && r == roleCaller {
 			f.asked.Store(u.Path, true)
 		}
-		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: outcomes(c, r, q)})
+		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: f.outcomes(c, r, q)})
 	})
 }
 
@@ -236,6 +251,13 @@ func knocked(q probe.KnockRequest) probe.KnockReport {
 	}
 	return probe.KnockReport{Outcome: probe.Outcome{Error: probe.ErrTLSAlert, Detail: "remote error: tls: bad certificate", Count: 1},
 		Served: "spiffe://cluster.local/ns/" + testNamespace + "/sa/echo"}
+}
+
+func (f *fakeMesh) outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
+	if f.alter == nil {
+		return outcomes(c, r, q)
+	}
+	return f.alter(c, r, q, outcomes(c, r, q))
 }
 
 func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
@@ -319,7 +341,7 @@ func TestBrokenMeshesFailWithTheRightCode(t *testing.T) {
 			t.Parallel()
 			f := newFakeMesh(t)
 			tc.breakIt(t, f)
-			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites})
+			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites, within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -82,8 +82,8 @@ func (s *session) observeFailover(ctx context.Context) {
 func (s *session) trials(from string, errorsFault bool) []*run {
 	var runs []*run
 	for _, p := range s.world.pairs() {
-		if s.world.shared(p) {
-			continue // nothing would fail over
+		if s.world.shared(p) || s.world.hindered(p.From, p.To) != "" {
+			continue // nothing would fail over, or could
 		}
 		for _, f := range faultKinds() {
 			if p.From != from || f.errors() != errorsFault {

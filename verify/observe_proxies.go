@@ -206,14 +206,9 @@ func strays(pod *corev1.Pod, clusters []envoyCluster, network string, near map[s
 	return found
 }
 
-// proxied says whether a pod runs Istio's proxy, as a container or a native sidecar.
+// proxied says whether a pod runs Istio's proxy.
 func proxied(p *corev1.Pod) bool {
-	if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
-		return false
-	}
-	return slices.ContainsFunc(append(slices.Clone(p.Spec.InitContainers), p.Spec.Containers...), func(c corev1.Container) bool {
-		return strings.HasPrefix(c.Name, "istio-proxy")
-	})
+	return p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil && sidecar(p)
 }
 
 // reach compares the services that other clusters back with the endpoints in the proxies of one.

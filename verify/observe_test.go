@@ -200,7 +200,7 @@ func TestObjectsOfTheProbe(t *testing.T) {
 		}
 		all = append(all, string(data))
 	}
-	for _, obj := range o.before(Suites()) {
+	for _, obj := range append(o.before(Suites()), o.opening()...) {
 		if obj.GetNamespace() != testNamespace {
 			t.Errorf("%s is not in the probe's namespace", obj.GetName())
 		}

@@ -59,6 +59,8 @@ type Options struct {
 	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
 	// May be nil.
 	Judged func(*Report)
+	// within, if set, stands in for callWithin and convergeWithin: tests are in a hurry.
+	within time.Duration
 }
 
 // ErrBusy is what errors.Is finds when another verification is under way in a cluster.

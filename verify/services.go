@@ -110,10 +110,8 @@ func services(t *topology.Topology, clusters, suites []string) []service {
 		echo[c] = []role{roleEcho}
 	}
 	all := []service{{Name: serviceEven, Backends: echo}}
-	if wanted(suites, SuiteAuthorization, SuiteTrust, SuiteGateway) {
-		for _, c := range clusters {
-			all = append(all, service{Name: serviceOnly(c), Backends: map[string][]role{c: {roleEcho}}})
-		}
+	for _, c := range clusters {
+		all = append(all, service{Name: serviceOnly(c), Backends: map[string][]role{c: {roleEcho}}})
 	}
 	if slices.Contains(suites, SuiteWeights) {
 		for _, c := range clusters {

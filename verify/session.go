@@ -190,6 +190,7 @@ func (s *session) observe(ctx context.Context) {
 	s.converge(ctx)
 	s.state("sending requests")
 	wg.Go(func() { s.observeWire(ctx) })
+	wg.Go(func() { s.observeWithin(ctx) })
 	wg.Go(func() { s.observeCalls(ctx) })
 	wg.Go(func() { s.observeOutside(ctx) })
 	wg.Go(func() { s.observeKnocks(ctx) })

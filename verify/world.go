@@ -41,6 +41,7 @@ type World struct {
 	Held     map[string]Held
 	Reach    map[string]Reach
 	Loads    map[LoadKey]Load
+	Within   map[string]Within
 	Calls    map[CallKey]Call
 	Lines    map[LineKey]Line
 	// Knocks by pair, Exposed by cluster; both only where networks differ.
@@ -279,6 +280,29 @@ type Load struct {
 	Outcomes      []probe.Outcome
 }
 
+// Within is a call inside of one cluster that every suite rests on, and what may keep it out.
+type Within struct {
+	Call
+	// Policies of the root namespace that may deny something; where the call did not pass, those
+	// of the probe's namespace too, and the names of its NetworkPolicies. Both without the probe's
+	// own.
+	Policies []Policy
+	Network  []string
+	// Refused says who rejected a rule by which the probe's namespace lets its own requests pass.
+	Refused []string
+}
+
+// Policy is an AuthorizationPolicy in short.
+type Policy struct {
+	// Name with namespace.
+	Name string
+	// Action as Istio names it: ALLOW, DENY or CUSTOM. One that allows and has no rule denies all.
+	Action string
+	Rules  int
+	// Selector of pods; empty means all.
+	Selector map[string]string
+}
+
 // CallKey names a call of the authorization suite.
 type CallKey struct {
 	From, To string
@@ -299,6 +323,10 @@ const (
 	// CallIngress and CallDirect: a path that only the ingress gateway may call.
 	CallIngress CallKind = "ingress"
 	CallDirect  CallKind = "direct"
+	// CallOpen: a path that everybody may call, by the caller; CallEntered: the same through the
+	// ingress gateway of the cluster.
+	CallOpen    CallKind = "open"
+	CallEntered CallKind = "entered"
 )
 
 // Call is a handful of equal requests.

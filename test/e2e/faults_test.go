@@ -41,6 +41,9 @@ func (m *mesh) failsIn(suite string, codes ...string) report {
 	if !slices.ContainsFunc(rep.codes(), func(c string) bool { return slices.Contains(codes, c) }) {
 		m.t.Errorf("none of the codes %v among %v:\n%s", codes, rep.codes(), rep.words())
 	}
+	if left := m.probesLeft(); len(left) > 0 {
+		m.t.Errorf("verify left %v", left)
+	}
 	m.t.Logf("verify failed in %v with %v after %.1f s", rep.failing(), rep.codes(), r.took.Seconds())
 	return rep
 }

@@ -44,6 +44,7 @@ func TestTwoClusters(t *testing.T) {
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
 		{"for scripts: each, load and reports", scripts},
+		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, "sending requests") }},
 		{"nodes are started again with other addresses", restarted},
 		{"a remote secret is removed", withoutRemoteSecret},
 		{"the east-west gateway is scaled to 0", withoutGateway},
@@ -95,7 +96,13 @@ func killed(t *testing.T, m *mesh) {
 // returns how it ended; took is from the signal to the end.
 func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
 	m.t.Helper()
-	cmd := m.command(m.t.Context(), "up", "--verify", "never", "-v")
+	return m.stop(signal, when, "up", "--verify", "never", "-v")
+}
+
+// stop is stopWhen for any command.
+func (m *mesh) stop(signal os.Signal, when func(out string) bool, args ...string) result {
+	m.t.Helper()
+	cmd := m.command(m.t.Context(), args...)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -107,10 +114,10 @@ func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
 	for !when(out.String()) {
 		select {
 		case err := <-ended:
-			m.t.Fatalf("up ended by itself: %v\n%s", err, out.String())
+			m.t.Fatalf("%s ended by itself: %v\n%s", args[0], err, out.String())
 		case <-deadline:
 			_ = cmd.Process.Kill()
-			m.t.Fatalf("up did not get there in 10 minutes:\n%s", out.String())
+			m.t.Fatalf("%s did not get there in 10 minutes:\n%s", args[0], out.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
