@@ -59,6 +59,9 @@ type member struct {
 	forwards map[string]*forward
 }
 
+// errUnknownPage is the answer of a program that has no such page.
+var errUnknownPage = errors.New("status 404")
+
 // forward is a port-forward that is being opened or is open.
 type forward struct {
 	once   sync.Once
@@ -255,6 +258,9 @@ func (f *forward) send(ctx context.Context, method, path string, body []byte) ([
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer to %s %s: %w", method, path, err)
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("%s %s: %w: %s", method, path, errUnknownPage, clip(string(answer)))
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s %s: status %d: %s", method, path, resp.StatusCode, clip(string(answer)))
 	}
@@ -278,6 +284,9 @@ func ask[T any](ctx context.Context, m *member, r role, method, path string, req
 		return answer, fmt.Errorf("%s: %w", operation, err)
 	}
 	data, err := f.send(ctx, method, path, body)
+	if errors.Is(err, errUnknownPage) {
+		err = diag.Hint(errors.New("the probe is older than this program and does not know "+path), "`meshfed up` brings the one that belongs to it")
+	}
 	if err != nil {
 		return answer, fmt.Errorf("%s: %w", operation, err)
 	}

@@ -295,3 +295,16 @@ func contextFor(t *testing.T) (context.Context, context.CancelFunc) {
 	t.Helper()
 	return context.WithTimeout(t.Context(), 10*time.Second)
 }
+
+// TestAnOlderProbeIsNamed: a probe that does not know what it is asked is no broken mesh.
+func TestAnOlderProbeIsNamed(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Forwards(t, map[string]http.Handler{testNamespace + "/caller:8090": http.NotFoundHandler()})
+	one := member1(t, m)
+	one.know(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "caller", Labels: map[string]string{labelRole: string(roleCaller)}}})
+	_, err := ask[probe.RunReport](t.Context(), one, roleCaller, http.MethodPost, "/new", nil)
+	if err == nil || !strings.Contains(sentence(err), "older than this program") || !strings.Contains(sentence(err), "`meshfed up`") {
+		t.Error(err)
+	}
+}

@@ -214,6 +214,20 @@ func (m *Mesh) importsImages() bool {
 	return m.Bundle != nil && (!m.Bundle.Settings.ImagesInNode || m.Topology.Spec.Images.Mirror != "")
 }
 
+// outdatedProbe says whether a live cluster has the probe of an earlier bundle: an older one can
+// not do all that this program asks of it. The cluster's other images stay.
+func (m *Mesh) outdatedProbe(name string) bool {
+	r := m.record(name)
+	return r != nil && m.outdated(name, r)
+}
+
+func (m *Mesh) outdated(name string, r *record) bool {
+	if m.Bundle == nil || m.Bundle.ProbeImage() == "" || m.Topology.Cluster(name).IsExisting() {
+		return false
+	}
+	return strings.HasPrefix(r.probe, bundle.ProbeRepository+":") && r.probe != m.Bundle.ProbeImage()
+}
+
 // loadImages brings the bundle's images into the nodes of one cluster, where the node image
 // does not have them.
 type loadImages struct {
@@ -222,6 +236,9 @@ type loadImages struct {
 }
 
 func (l loadImages) names() []string {
+	if !l.m.importsImages() {
+		return []string{l.m.Bundle.ProbeImage()}
+	}
 	set := l.m.images(l.name)
 	switch own := l.m.Topology.Spec.Verify.Probe.Image; {
 	case own == "":

@@ -366,3 +366,39 @@ func TestStartedAgainWithoutImages(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestAnOlderProbeIsReplaced: clusters that have all images in their nodes are brought the probe of
+// this program when they have that of an earlier one, and nothing else.
+func TestAnOlderProbeIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		probe string
+		inIt  bool
+	}{
+		"an earlier bundle's":  {bundle.ProbeRepository + ":earlier", true},
+		"this bundle's":        {ownProbe, false},
+		"somebody else's":      {"x/probe:1", false},
+		"no record of any yet": {"", false},
+	} {
+		m, p, _ := workloads(t, "")
+		m.Bundle.Settings.ImagesInNode = true
+		if test.probe != "" {
+			m.records = map[string]*record{"west": {probe: test.probe}}
+		}
+		steps, last := m.loadSteps(m.Topology.Cluster("west"))
+		if got := len(steps) > 0; got != test.inIt || got != (last == "images@west") {
+			t.Errorf("%s: steps %v, last %s", name, steps, last)
+		}
+		if !test.inIt {
+			continue
+		}
+		step := loadImages{m, "west"}
+		change, err := step.Look(t.Context())
+		if err != nil || change.Reason != ownProbe {
+			t.Errorf("%s: %+v, %v", name, change, err)
+		}
+		if err := step.Do(t.Context(), change); err != nil || !slices.Contains(p.images, ownProbe) {
+			t.Errorf("%s: the nodes have %v, %v", name, p.images, err)
+		}
+	}
+}

@@ -41,12 +41,16 @@ type record struct {
 type ownership struct{ m *Mesh }
 
 // wanted keeps what the record already says of images: a cluster has those of the bundle that
-// it was made from, whatever bundle is at hand now.
+// it was made from, whatever bundle is at hand now. Only the probe is brought later; see
+// outdatedProbe.
 func (o ownership) wanted(ctx context.Context, c *kube.Client, found *record) (*corev1.ConfigMap, error) {
 	images := record{substitutions: o.m.Substitutions(), settings: o.m.install().Settings}
 	switch {
 	case found != nil && found.probe != "":
 		images = *found
+		if o.m.outdated(c.Cluster, found) {
+			images.probe = o.m.Bundle.ProbeImage()
+		}
 	case o.m.BuildProbe:
 		images.probe = o.m.builtProbe(c.Cluster)
 	case o.m.Bundle != nil:

@@ -137,8 +137,8 @@ func TestOwnershipOfAnotherTopology(t *testing.T) {
 	}
 }
 
-// TestRecordKeepsItsImages: a cluster has the images of the bundle that it was made from,
-// whatever bundle is at hand now.
+// TestRecordKeepsItsImages: a cluster has the images of the bundle that it was made from, whatever
+// bundle is at hand now; but for the probe, which has to be that of this program.
 func TestRecordKeepsItsImages(t *testing.T) {
 	t.Parallel()
 	withProbe := func(tag, substitution string) *bundle.Bundle {
@@ -155,15 +155,21 @@ func TestRecordKeepsItsImages(t *testing.T) {
 	if err := step.Do(ctx, c.Client, graph.Change{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, m.Bundle = range []*bundle.Bundle{withProbe("second", "other"), nil} {
-		if change, err := step.Look(ctx, c.Client); err != nil || change.Needed() {
-			t.Errorf("another bundle changes the record: %+v, %v", change, err)
+	want := "first"
+	for i, b := range []*bundle.Bundle{withProbe("first", "other"), nil, withProbe("second", "other"), withProbe("second", "third"), nil} {
+		m.Bundle = b
+		change, err := step.Look(ctx, c.Client)
+		if err != nil || change.Needed() != (i == 2) {
+			t.Errorf("bundle %d: %+v, %v", i, change, err)
+		}
+		if i == 2 {
+			want = "second"
 		}
 		if err := step.Do(ctx, c.Client, graph.Change{}); err != nil {
 			t.Fatal(err)
 		}
 		image, err := m.probeImage(ctx, map[string]*kube.Client{c.Cluster: c.Client})
-		if err != nil || image != bundle.ProbeRepository+":first" {
+		if err != nil || image != bundle.ProbeRepository+":"+want {
 			t.Errorf("probe image %q, %v", image, err)
 		}
 		if got := m.Substituted(ctx); !slices.Equal(got, []string{"envoy"}) {

@@ -126,7 +126,7 @@ func (m *Mesh) loadSteps(c *topology.Cluster) (steps []graph.Step, last string) 
 		step.Cluster, last = c.Name, step.ID
 		steps = append(steps, step)
 	}
-	if m.importsImages() {
+	if m.importsImages() || m.outdatedProbe(c.Name) {
 		load("images", "images of the bundle", minutes(10), seconds(40), loadImages{m, c.Name})
 	}
 	if m.BuildProbe && c.IsMember() {
