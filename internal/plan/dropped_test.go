@@ -131,7 +131,7 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 				}
 				return
 			}
-			for _, want := range []string{"stale: istio-remote-secret-b", "Gateway cross-network-gateway", "Gateway "+topology.IstiodGateway+" is there"} {
+			for _, want := range []string{"stale: istio-remote-secret-b", "Gateway cross-network-gateway", "Gateway " + topology.IstiodGateway + " is there"} {
 				if change.Action != graph.Delete || !strings.Contains(change.Reason, want) {
 					t.Errorf("no %q in %+v", want, change)
 				}
