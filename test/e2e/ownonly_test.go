@@ -43,6 +43,7 @@ func TestAllOwn(t *testing.T) {
 	p := &pair{one: joinOwn(t, network, "mfe2e-one", "10.151.0.0/16", "10.94.8.240-10.94.8.247"), two: joinOwn(t, network, "mfe2e-two", "10.152.0.0/16", "")}
 	p.byOne, p.byTwo = accessTo(t, p.one), accessTo(t, p.two)
 	p.m = meshOf(t, p.noEngine(t), "mfe2epair", "")
+	create(t, p.two.client(t), kube.Namespace("shop", nil))
 	p.note(t)
 	t.Cleanup(func() { // the clusters are removed before, and their meshes need not be
 		if called, err := os.ReadFile(p.engines); err == nil {
