@@ -65,7 +65,7 @@ func TestCommands(t *testing.T) {
 		})
 	}
 	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
-	compare(t, "two-clusters.dot", Dot(m.Topology.Metadata.Name, Up(m)))
+	compare(t, "two-clusters.dot", Dot(m.Topology.Metadata.Name, Up(m), nil))
 }
 
 // TestEveryStepHasACommand: a step that is new in Up is told in the script too.
@@ -338,8 +338,16 @@ func TestOpensslMakesWhatIstiodTakes(t *testing.T) {
 
 func TestDot(t *testing.T) {
 	t.Parallel()
-	got := Dot(`a"b`, []graph.Step{{ID: "host", Title: "this host"}, {ID: "x@west", Cluster: "west", Title: "X", Needs: []string{"host"}}})
+	got := Dot(`a"b`, []graph.Step{{ID: "host", Title: "this host"}, {ID: "x@west", Cluster: "west", Title: "X", Needs: []string{"host"}}}, nil)
 	for _, want := range []string{`digraph "a\"b" {`, `subgraph "cluster_west"`, `"host" -> "x@west";`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say %s:\n%s", want, got)
+		}
+	}
+	got = Dot("a", []graph.Step{{ID: "host", Title: "this host"}, {ID: "x@west", Cluster: "west", Title: "X"}}, map[string]graph.Change{
+		"host": {Action: graph.None}, "x@west": {Action: graph.Update, Reason: "it \"moved\""},
+	})
+	for _, want := range []string{`"host" [tooltip="this host", color="gray70"`, `"x@west" [label="x@west\nupdate", tooltip="X: it \"moved\""`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it does not say %s:\n%s", want, got)
 		}

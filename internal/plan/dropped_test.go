@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/topology"
@@ -143,5 +144,49 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 				t.Errorf("left: %+v, %v", change, err)
 			}
 		})
+	}
+}
+
+// TestLabelsOfNodesAreGivenBack: when the file no longer asks for them, those that we set go, and
+// the user's own stay.
+func TestLabelsOfNodesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	east := m.Topology.Cluster("east")
+	east.Locality = topology.Locality{Region: "us-east"}
+	theirs := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "theirs", Labels: map[string]string{topology.LabelRegion: "eu"}}}
+	c := newKube(t, "east", theirs, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "bare"}})
+	labels := install.NodeLabels{Mesh: m.install()}
+	east.Provider.Kubeconfig.LabelNodes = true
+	if err := labels.Do(t.Context(), c.Client, graph.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	given := func() (all []string) {
+		var nodes corev1.NodeList
+		if err := c.List(t.Context(), &nodes); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes.Items {
+			all = append(all, n.Name+" "+n.Labels[topology.LabelRegion])
+		}
+		return all
+	}
+	if diff := cmp.Diff([]string{"bare us-east", "theirs eu"}, given()); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	part := func() part { return m.prune("east", m.install()).(several)[1] }
+	if _, labels := part().(unwanted).removable.(install.NodeLabels); labels {
+		t.Fatal("they are asked for, and pruned")
+	}
+	east.Provider.Kubeconfig.LabelNodes = false
+	change, err := part().Look(t.Context(), c.Client)
+	if err != nil || change.Action != graph.Delete || change.Reason != "locality of 1 nodes" {
+		t.Fatalf("%+v, %v", change, err)
+	}
+	if err := part().Do(t.Context(), c.Client, change); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"bare ", "theirs eu"}, given()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

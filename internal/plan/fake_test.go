@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -190,7 +191,7 @@ func versioned(t *testing.T, c *kubetest.Cluster) *kubetest.Cluster {
 	return c
 }
 
-func newKube(t *testing.T, name string) *kubetest.Cluster {
+func newKube(t *testing.T, name string, objs ...client.Object) *kubetest.Cluster {
 	t.Helper()
-	return kubetest.New(t, name)
+	return kubetest.New(t, name, objs...)
 }

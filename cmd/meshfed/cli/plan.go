@@ -19,10 +19,10 @@ import (
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/internal/ui"
+	"github.com/meshfed/meshfed/topology"
 )
 
-// planOutputs are the forms of a plan besides table and json. They follow from the file alone:
-// they need no container engine and look at no cluster.
+// planOutputs are the forms of a plan besides table and json. They need no container engine.
 func planOutputs() []string { return []string{"dot", "commands"} }
 
 func (a *app) plan() *cobra.Command {
@@ -35,17 +35,17 @@ func (a *app) plan() *cobra.Command {
 		Short: "What `up` would do, and what has drifted; changes nothing",
 		Long: "What `up` would do, and what has drifted; changes nothing.\n\n" +
 			"-o commands prints each step as the kubectl, helm, istioctl and openssl commands that it replaces,\n" +
-			"as a script to read; -o dot prints the steps and what they need as a graph for Graphviz. Both follow\n" +
-			"from the file alone and look at no cluster.\n\n" +
+			"as a script to read, from the file alone. -o dot prints the steps and what they need as a graph for\n" +
+			"Graphviz, each with what would be done; where that can not be found out, from the file alone.\n\n" +
 			"--out keeps the plan in a file; `up --plan` does what it says, and nothing when the file or the\n" +
 			"clusters are no longer as the plan saw them.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if contains(planOutputs(), a.output) {
 				if out != "" {
-					return usage(diag.Hint(fmt.Errorf("--out keeps a plan of the clusters, and -o %s looks at none", a.output), "leave one of the two out"))
+					return usage(diag.Hint(fmt.Errorf("--out keeps a plan of the clusters, and -o %s is to be read only", a.output), "leave one of the two out"))
 				}
-				return a.drawPlan()
+				return a.drawPlan(cmd.Context())
 			}
 			a.looksOnly = true
 			m, err := a.open(cmd.Context())
@@ -130,11 +130,28 @@ func (a *app) planNow(ctx context.Context, m *plan.Mesh, whole bool) ([]graph.Pl
 	return planned, err
 }
 
-// drawPlan prints the steps for those who want to read what happens.
-func (a *app) drawPlan() error {
+// drawPlan prints the steps for those who want to read what happens. A drawing shows what would be
+// done, where that can be found out.
+func (a *app) drawPlan(ctx context.Context) error {
 	t, err := a.load()
 	if err != nil {
 		return err
+	}
+	if a.output == "dot" {
+		planned, err := a.lookFor(ctx, t)
+		switch {
+		case err == nil:
+			steps, changes := make([]graph.Step, len(planned)), make(map[string]graph.Change, len(planned))
+			for i, p := range planned {
+				steps[i], changes[p.Step.ID] = p.Step, p.Change
+			}
+			_, err = io.WriteString(a.Out, plan.Dot(t.Metadata.Name, steps, changes))
+			return err
+		case ctx.Err() != nil:
+			return err
+		case !a.quiet:
+			fmt.Fprintln(a.Err, "note: drawn from the file alone, without what would be done:", err)
+		}
 	}
 	dir, err := state.Open(a.stateDir, t.Metadata.Name)
 	if err != nil {
@@ -143,12 +160,22 @@ func (a *app) drawPlan() error {
 	m := &plan.Mesh{Topology: t, State: dir, Clusters: a.clusters}
 	steps := plan.Up(m)
 	if a.output == "dot" {
-		_, err = io.WriteString(a.Out, plan.Dot(t.Metadata.Name, steps))
+		_, err = io.WriteString(a.Out, plan.Dot(t.Metadata.Name, steps, nil))
 		return err
 	}
 	// Helm values of the file can hold keys.
 	_, err = io.WriteString(a.Out, run.Redact(plan.Script(m, plan.Commands(m, steps))))
 	return err
+}
+
+// lookFor plans what `up` would do of a topology that was read.
+func (a *app) lookFor(ctx context.Context, t *topology.Topology) ([]graph.Planned, error) {
+	a.looksOnly = true
+	m, err := a.openFor(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return a.planNow(ctx, m, false)
 }
 
 func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {

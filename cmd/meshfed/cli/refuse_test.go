@@ -145,6 +145,21 @@ func TestLookingLeavesNoTrace(t *testing.T) {
 	h.madeNothing()
 }
 
+// TestDrawing: a plan is drawn with what would be done, and without an engine from the file alone.
+func TestDrawing(t *testing.T) {
+	h := newHost(t)
+	r := h.call("plan", "-f", example, "-o", "dot")
+	if r.code != 0 || !strings.Contains(r.stdout, `label="cluster@west\ncreate"`) || strings.Contains(r.err, "drawn") {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv("PATH", t.TempDir())
+	r = h.call("plan", "-f", example, "-o", "dot")
+	if r.code != 0 || !strings.Contains(r.stdout, `"cluster@west" [tooltip="kind cluster"];`) || !strings.Contains(r.err, "note: drawn from the file alone") {
+		t.Errorf("%+v", r)
+	}
+	h.madeNothing()
+}
+
 // TestDownOfNothing is success, twice, and leaves nothing.
 func TestDownOfNothing(t *testing.T) {
 	h := newHost(t)

@@ -32,7 +32,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"up --replace nosuch -f " + example, `--replace: there is no cluster "nosuch"`, "it has west, east"},
 		{"plan --replace nosuch -f " + example, `--replace: there is no cluster "nosuch"`, "it has west, east"},
 		{"up --prune-clusters --clusters west -f " + example, "--prune-clusters is about the whole file", "leave one of the two out"},
-		{"plan --out x -o dot -f " + example, "-o dot looks at none", "leave one of the two out"},
+		{"plan --out x -o dot -f " + example, "-o dot is to be read only", "leave one of the two out"},
 		{"verify --passive --suite weights -f " + example, "sends requests", "trust, discovery"},
 		{"render rbac", "--for says nothing", "--for passive"},
 		{"render rbac --for up", "`meshfed render rbac --for up` is not built yet", "--for passive"},
