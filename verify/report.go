@@ -49,7 +49,7 @@ type Report struct {
 	Suites []string `json:"suites"`
 	// Members are the clusters as the file places them. Reports of older versions have none.
 	Members []Member `json:"members,omitempty"`
-	// Steps are those of the up that ended in this verification, in the order of the plan.
+	// Steps are those of the up that the report comes from, in the order of the plan.
 	Steps []StepTime `json:"steps,omitempty"`
 	// Checks in registry order, then by clusters in file order, then by variant.
 	Checks []Result `json:"checks"`

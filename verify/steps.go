@@ -3,7 +3,7 @@
 
 package verify
 
-// StepTime is how one step of the `up` that ended in this verification went.
+// StepTime is how one step of the `up` that a report comes from went.
 type StepTime struct {
 	// ID of the step, such as istiod@west.
 	ID string `json:"id"`

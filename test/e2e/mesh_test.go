@@ -254,8 +254,9 @@ func scripts(t *testing.T, m *mesh) {
 	}
 
 	dir := t.TempDir()
-	m.must("verify", "--suite", "trust", "--report", filepath.Join(dir, "r.xml"), "--report", filepath.Join(dir, "r.md"), "--report", filepath.Join(dir, "r.json"))
-	for name, want := range map[string]string{"r.xml": `<testsuite name="trust"`, "r.md": "| west |", "r.json": `"kind": "VerifyReport"`} {
+	m.must("verify", "--suite", "trust", "--report", filepath.Join(dir, "r.xml"), "--report", filepath.Join(dir, "r.md"), "--report", filepath.Join(dir, "r.json"),
+		"--report", filepath.Join(dir, "r.html"), "--report", filepath.Join(dir, "r.svg"))
+	for name, want := range map[string]string{"r.xml": `<testsuite name="trust"`, "r.md": "| west |", "r.json": `"kind": "VerifyReport"`, "r.html": `data-from="west" data-to="east"`, "r.svg": "west → east"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.Contains(string(data), want) {
 			t.Errorf("%s lacks %q: %v\n%s", name, want, err, data)

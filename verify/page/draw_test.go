@@ -63,7 +63,7 @@ func TestTimeLine(t *testing.T) {
 		Legend: []band{
 			{Name: "cluster-00", Class: "s0", Path: "M0 100H0V0H2V50H3V100H6V0H8V100z", Total: 9, Label: "18.75%"},
 			{Name: "cluster-01", Class: "s1", Path: "M0 100H0V0H2V50H3V0H8V100z", Total: 6, Label: "56.25%"},
-			{Name: "lost", Class: "lost", Path: "M0 100H0V0H8V100z", Total: 1},
+			{Name: "lost", Class: "lost", Path: "M0 100H0V0H8V100z", Total: 1, Label: "31.25%"},
 		},
 		Ticks: []tick{{"0%", "0"}, {"62.5%", "0.5"}},
 		Fault: "25%", Repair: "75%", Under: "50%", FaultAt: "0.2 s", RepairAt: "0.6 s", Lost: []string{"25%"}, Text: "cluster-00 9, cluster-01 6, lost 1",

@@ -256,9 +256,7 @@ func (t timeline) bands(classes []string) ([]band, string) {
 	}
 	for k, s := range t.series {
 		b := band{Name: s.name, Class: classes[k], Total: int(s.sum())}
-		if s.name != lostSeries {
-			b.Label = s.label(total)
-		}
+		b.Label = s.label(total)
 		var path strings.Builder
 		last := -1.0
 		path.WriteString("M0 100")
@@ -281,7 +279,8 @@ func (t timeline) bands(classes []string) ([]band, string) {
 	return all, strings.Join(words, ", ")
 }
 
-// label is the middle of the longest time in which most answers are of the series.
+// label is the middle of the longest time in which most answers are of the series; empty when
+// its name has no room there.
 func (s series) label(total []float64) string {
 	best, from, run := 0, 0, 0
 	for i := range total {
@@ -293,7 +292,8 @@ func (s series) label(total []float64) string {
 			best, from = run, i-run+1
 		}
 	}
-	if best*12 < len(total) {
+	// On a phone the plot has 340 pixels, and a letter takes 8 of them.
+	if best*340 < 8*len(s.name)*len(total) {
 		return ""
 	}
 	return percent(float64(from)+float64(best)/2, float64(len(total)))

@@ -120,6 +120,36 @@ func TestReportsOfAFailure(t *testing.T) {
 	check("")
 }
 
+// TestReportOfAnUpThatFailed has the steps, also those that did not begin.
+func TestReportOfAnUpThatFailed(t *testing.T) {
+	h := newHost(t)
+	h.bundle()
+	h.answer("network-create", "")
+	h.fails("network-create", "Error: netavark is broken")
+	path := filepath.Join(t.TempDir(), "x.json")
+	h.call("up", "-f", file(t, portless), "--report", path).refused(t, failed)
+	data, err := os.ReadFile(path)
+	must(t, err)
+	var report verify.Report
+	must(t, json.Unmarshal(data, &report))
+	got := map[string]verify.StepTime{}
+	for _, s := range report.Steps {
+		got[s.ID] = s
+	}
+	if s := got["network"]; s.Status != "failed" || s.DurationSeconds <= 0 || s.Title == "" {
+		t.Errorf("network: %+v", s)
+	}
+	if s := got["istiod@west"]; s.Status != "blocked" || s.StartSeconds != 0 || s.DurationSeconds != 0 || s.Cluster != "west" {
+		t.Errorf("istiod@west: %+v", s)
+	}
+	h.call("verify", "-f", example, "--report", path).refused(t, failed)
+	data, err = os.ReadFile(path)
+	must(t, err)
+	if strings.Contains(string(data), `"steps"`) {
+		t.Error("verify has no steps")
+	}
+}
+
 // TestNamesOfReportsAreStable: a failure before verify has the suites of a run.
 func TestNamesOfReportsAreStable(t *testing.T) {
 	h := newHost(t)
