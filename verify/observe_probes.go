@@ -144,18 +144,11 @@ func (m *member) launch(ctx context.Context, r role) error {
 			case apierrors.IsAlreadyExists(err):
 				return m.accepted(ctx, pod)
 			case final(err):
-				return false, "", poll.Stop(rejected(err, r, m.namespace))
+				return false, "", poll.Stop(err)
 			}
 			return false, "", err
 		})
-	switch operation := fmt.Sprintf("starting the %s", r); {
-	case err == nil:
-		return nil
-	case len(diag.Hints(err)) > 0:
-		return diag.Op(err, m.name, operation) // who rejected it is known: the credentials are not why
-	default:
-		return m.client.Explain(err, operation)
-	}
+	return m.explain(err, fmt.Sprintf("starting the %s", r), r)
 }
 
 // accepted looks at a pod that is there already: it is ours when an earlier try was accepted
