@@ -98,3 +98,14 @@ func (m *member) injectors(ctx context.Context) string {
 	}
 	return "there is " + strings.Join(slices.Compact(all), ", ")
 }
+
+// unready adds to an error about probes that did not become ready what may keep sidecars from
+// istiod. Nil stays nil.
+func (m *member) unready(ctx context.Context, err error) error {
+	if err == nil || !strings.Contains(err.Error(), "istio-proxy runs but is not ready") {
+		return err
+	}
+	hint := "a sidecar is ready once istiod has given it certificate and configuration, on port 15012"
+	in := Within{Network: m.networkPolicies(ctx), Refused: m.refusals()}
+	return diag.Hint(err, strings.Join(append([]string{hint}, in.blame(false, in.Network)...), "; "))
+}

@@ -115,7 +115,7 @@ func (m *member) start(ctx context.Context) error {
 	if err := m.injected(ctx); err != nil {
 		return err
 	}
-	return m.awaitReady(ctx, m.cast()...)
+	return m.unready(ctx, m.awaitReady(ctx, m.cast()...))
 }
 
 // awaitRoot gives up quietly: pods come up later all the same, or say what they miss.

@@ -303,3 +303,21 @@ func TestWhatOpensTheProbesMayBeRejected(t *testing.T) {
 		})
 	}
 }
+
+// TestASidecarThatIsKeptFromIstiod: which policies there are is said beside what was waited for.
+func TestASidecarThatIsKeptFromIstiod(t *testing.T) {
+	t.Parallel()
+	m, _ := twoClusters(t, &policyv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "default-deny"}})
+	one := member1(t, m, SuiteTrust)
+	one.refuse(errors.New("networkpolicies is forbidden"))
+	err := one.unready(t.Context(), fmt.Errorf("starting the probes: %w", errors.New("0 of 1 probe pods ready; echo: istio-proxy runs but is not ready")))
+	for _, words := range []string{"istio-proxy runs but is not ready", "15012", "NetworkPolicy default-deny", "networkpolicies is forbidden"} {
+		if !strings.Contains(sentence(err), words) {
+			t.Errorf("%q is missing in %q", words, sentence(err))
+		}
+	}
+	other := errors.New("ImagePullBackOff")
+	if got := one.unready(t.Context(), other); !errors.Is(got, other) || strings.Contains(sentence(got), "15012") {
+		t.Errorf("another reason became %q", sentence(got))
+	}
+}
