@@ -12,9 +12,11 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -102,7 +104,15 @@ func (m *member) injectors(ctx context.Context) string {
 // unready adds to an error about probes that did not become ready what may keep sidecars from
 // istiod. Nil stays nil.
 func (m *member) unready(ctx context.Context, err error) error {
-	if err == nil || !strings.Contains(err.Error(), "istio-proxy runs but is not ready") {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	key := types.NamespacedName{Namespace: m.namespace, Name: topology.RootCertConfigMap}
+	if kube.Absent(m.client.Get(ctx, key, &corev1.ConfigMap{})) {
+		return diag.Hint(err, "istiod has not written ConfigMap "+topology.RootCertConfigMap+" into namespace "+m.namespace+
+			", which pods with a sidecar wait for: is it left out by meshConfig.discoverySelectors?")
+	}
+	if !strings.Contains(err.Error(), "istio-proxy runs but is not ready") {
 		return err
 	}
 	hint := "a sidecar is ready once istiod has given it certificate and configuration, on port 15012"

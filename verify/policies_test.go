@@ -307,7 +307,7 @@ func TestWhatOpensTheProbesMayBeRejected(t *testing.T) {
 // TestASidecarThatIsKeptFromIstiod: which policies there are is said beside what was waited for.
 func TestASidecarThatIsKeptFromIstiod(t *testing.T) {
 	t.Parallel()
-	m, _ := twoClusters(t, &policyv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "default-deny"}})
+	m, fakes := twoClusters(t, &policyv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "default-deny"}})
 	one := member1(t, m, SuiteTrust)
 	one.refuse(errors.New("networkpolicies is forbidden"))
 	err := one.unready(t.Context(), fmt.Errorf("starting the probes: %w", errors.New("0 of 1 probe pods ready; echo: istio-proxy runs but is not ready")))
@@ -319,5 +319,9 @@ func TestASidecarThatIsKeptFromIstiod(t *testing.T) {
 	other := errors.New("ImagePullBackOff")
 	if got := one.unready(t.Context(), other); !errors.Is(got, other) || strings.Contains(sentence(got), "15012") {
 		t.Errorf("another reason became %q", sentence(got))
+	}
+	remove(t, fakes["west"], &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: topology.RootCertConfigMap}})
+	if got := one.unready(t.Context(), errors.New("ContainerCreating")); !strings.Contains(sentence(got), "discoverySelectors") {
+		t.Errorf("a namespace that istiod leaves out became %q", sentence(got))
 	}
 }
