@@ -12,9 +12,11 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -27,21 +29,32 @@ func final(err error) bool {
 		apierrors.IsForbidden(err) && !strings.Contains(words, "serviceaccount")
 }
 
-// rejected adds to such a no what helps against it.
-func rejected(err error, r role, namespace string) error {
-	words := err.Error()
+// explain is the client's Explain, but for a no of which it is known who said it: then not the
+// credentials are why. The role is that of a pod, "" for another object. Nil stays nil.
+func (m *member) explain(err error, operation string, r role) error {
+	if err == nil {
+		return nil
+	}
+	if hint := remedy(err.Error(), r, m.namespace); hint != "" {
+		return diag.Op(diag.Hint(err, hint), m.name, operation)
+	}
+	return m.client.Explain(err, operation)
+}
+
+// remedy is what helps against a no of the API server; "" for one that is not known.
+func remedy(words string, r role, namespace string) string {
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(words, part) })
 	}
 	switch {
 	case has("violates PodSecurity") && r != roleOutsider:
-		return diag.Hint(err, "the probe itself keeps to restricted, its sidecar's init container does not: Istio's CNI plugin does without it, or exempt namespace "+namespace)
+		return "the probe itself keeps to restricted, its sidecar's init container does not: Istio's CNI plugin does without it, or exempt namespace " + namespace
 	case has("exceeded quota", "failed quota", " per Container is ", " per Pod is "):
-		return diag.Hint(err, "spec.verify.probe.resources says what each probe asks for, beside its sidecar")
+		return "spec.verify.probe.resources says what each probe asks for, beside its sidecar"
 	case has("denied the request", "denied request"):
-		return diag.Hint(err, "exempt namespace "+namespace+", or name an allowed one in spec.verify.probe.namespace")
+		return "exempt namespace " + namespace + ", or name an allowed one in spec.verify.probe.namespace"
 	}
-	return err
+	return ""
 }
 
 // injected returns an error when a pod that needs a sidecar got none as it was made: what it
@@ -86,4 +99,23 @@ func (m *member) injectors(ctx context.Context) string {
 		return "there is no injection webhook"
 	}
 	return "there is " + strings.Join(slices.Compact(all), ", ")
+}
+
+// unready adds to an error about probes that did not become ready what may keep sidecars from
+// istiod. Nil stays nil.
+func (m *member) unready(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	key := types.NamespacedName{Namespace: m.namespace, Name: topology.RootCertConfigMap}
+	if kube.Absent(m.client.Get(ctx, key, &corev1.ConfigMap{})) {
+		return diag.Hint(err, "istiod has not written ConfigMap "+topology.RootCertConfigMap+" into namespace "+m.namespace+
+			", which pods with a sidecar wait for: is it left out by meshConfig.discoverySelectors?")
+	}
+	if !strings.Contains(err.Error(), "istio-proxy runs but is not ready") {
+		return err
+	}
+	hint := "a sidecar is ready once istiod has given it certificate and configuration, on port 15012"
+	in := Within{Network: m.networkPolicies(ctx), Refused: m.refusals()}
+	return diag.Hint(err, strings.Join(append([]string{hint}, in.blame(false, in.Network)...), "; "))
 }

@@ -70,7 +70,7 @@ func (m *member) claim(ctx context.Context) error {
 			m.mu.Unlock()
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return m.client.Explain(err, "making the probe namespace "+m.namespace)
+			return m.explain(err, "making the probe namespace "+m.namespace, "")
 		}
 		if err := m.clear(ctx); err != nil {
 			return err

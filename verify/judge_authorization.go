@@ -85,11 +85,6 @@ func judgeIngress(w *World) []Result {
 	})
 }
 
-// barred says whether a call of what everybody may do was denied.
-func (c Call) barred() bool {
-	return len(c.Outcomes) > 0 && !slices.ContainsFunc(c.Outcomes, func(o probe.Outcome) bool { return !prohibited(o) })
-}
-
 // expectLet tells a denial from a broken way: AUZ001 is for policies only.
 func expectLet(p topology.Pair, c Call, who string) Result {
 	if c.let(p.To) {

@@ -43,7 +43,7 @@ func judgeSynced(w *World) []Result {
 				out = append(out, unsure("istiod in %s could not be asked: %s", from, control.Problem).between(from, to))
 				continue
 			case len(control.Replicas) == 0:
-				out = append(out, fail("INS001", "istiod in %s has no running replica", from).between(from, to))
+				out = append(out, fail("INS001", "istiod of revision %s in %s has no running replica", w.Topology.RevisionName(), from).between(from, to))
 				continue
 			}
 			for _, replica := range control.Replicas {

@@ -93,6 +93,8 @@ func judgeShares(w *World) []Result {
 	return w.eachSpread(func(p topology.Pair, s spread, endpoints []Endpoint) Result {
 		load := w.Loads[LoadKey{p.From, s.service}]
 		group := w.behind(p)
+		// Answers that one of them does not give raise the share of all others.
+		sharing := slices.DeleteFunc(slices.Clone(w.Clusters), func(c string) bool { return c != p.From && !w.Topology.Knows(p.From, c) })
 		name := strings.Join(group, " and ")
 		answered := 0
 		for _, n := range load.Answers {
@@ -107,8 +109,8 @@ func judgeShares(w *World) []Result {
 		switch {
 		case load.Problem != "" || load.Sent == 0:
 			return unsure("requests from %s could not be sent: %s", p.From, or(load.Problem, "none was sent"))
-		case w.hindered(w.Clusters...) != "":
-			return unsure("no share can be judged: %s", w.hindered(w.Clusters...)).evidence(load)
+		case w.hindered(sharing...) != "":
+			return unsure("no share can be judged: %s", w.hindered(sharing...)).evidence(load)
 		case answered < leastAnswers:
 			return unsure("%d answers are too few to judge a share, %d are needed", answered, leastAnswers).evidence(load)
 		case byCluster[p.To] == 0:

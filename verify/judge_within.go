@@ -25,8 +25,8 @@ func (w *World) hindered(clusters ...string) string {
 		if !ok || in.Problem != "" || len(in.Outcomes) == 0 {
 			continue
 		}
-		refused := slices.ContainsFunc(in.Outcomes, prohibited)
-		if slices.ContainsFunc(in.Outcomes, func(o probe.Outcome) bool { return !prohibited(o) && !dropped(o) }) {
+		refused := in.barred()
+		if !refused && slices.ContainsFunc(in.Outcomes, func(o probe.Outcome) bool { return !dropped(o) }) {
 			continue
 		}
 		words, by := fmt.Sprintf("requests do not even arrive within %s: a NetworkPolicy or firewall? (%s)", c, described(in.Outcomes)), in.Network
@@ -51,6 +51,12 @@ func (in Within) blame(refused bool, by []string) []string {
 		all = append(all, "the probe's own rule against that was rejected: "+strings.Join(in.Refused, "; "))
 	}
 	return all
+}
+
+// barred says whether a call of what everybody may do was denied by policy. Requests that were lost
+// beside that, as a busy machine loses some, do not change it.
+func (c Call) barred() bool {
+	return slices.ContainsFunc(c.Outcomes, prohibited) && !slices.ContainsFunc(c.Outcomes, probe.Outcome.OK)
 }
 
 // prohibited says whether a request was denied by policy at HTTP.

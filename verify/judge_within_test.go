@@ -25,6 +25,7 @@ func TestWhatPolicyKeepsOutIsNotJudged(t *testing.T) {
 	const west, east = "west", "east"
 	ends := func(o probe.Outcome) Within { o.Count = 5; return Within{Call: Call{Outcomes: []probe.Outcome{o}}} }
 	refused, lost, broken := ends(denied403), ends(noAnswer), ends(noTLS)
+	some := Within{Call: Call{Outcomes: []probe.Outcome{{Status: 403, Count: 4}, {Error: probe.ErrReset, Count: 1}}}}
 	passes := Within{Call: Call{Outcomes: []probe.Outcome{answer(east, 200, 5)}, Clusters: []string{east}}}
 	half := Within{Call: Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Error: probe.ErrTimeout, Count: 1}}, Clusters: []string{east}}}
 	// Nothing of east answers west, and all of it was sent.
@@ -37,6 +38,7 @@ func TestWhatPolicyKeepsOutIsNotJudged(t *testing.T) {
 	noFailover := line(testLine(west, east, 10, 80, phase{10, 0}, phase{70, 2}, phase{20, 0}))
 	check(t, []judgement{
 		{"answers", within(east, lost, silent("echo", 100, 200)), "discovery-answers", west, east, "", Inconclusive, ""},
+		{"answers, refused at home but for what was lost", within(west, some, silent("echo", 0, 200)), "discovery-answers", west, east, "", Inconclusive, ""},
 		{"answers, refused at home", within(west, refused, silent("echo", 0, 200)), "discovery-answers", west, east, "", Inconclusive, ""},
 		{"answers, though the control passes", within(east, passes, silent("echo", 100, 200)), "discovery-answers", west, east, "", Fail, "NET008"},
 		{"answers, though most of the control passes", within(east, half, silent("echo", 100, 200)), "discovery-answers", west, east, "", Fail, "NET008"},

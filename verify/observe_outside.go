@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -189,7 +190,7 @@ func (s *session) fromOutside(ctx context.Context, o Outside, c *Call, tries int
 		}
 	}
 	// Time that is up is no error: what was seen last is judged.
-	_ = poll.Until(ctx, poll.Options{What: "an answer to the " + o.Name, Interval: outsidePause, Deadline: outsideWithin},
+	_ = poll.Until(ctx, poll.Options{What: "an answer to the " + o.Name, Interval: outsidePause, Deadline: cmp.Or(s.options.within, outsideWithin)},
 		func(looking context.Context) (bool, string, error) {
 			if sent == 0 || looking.Err() == nil {
 				once()

@@ -115,7 +115,7 @@ func (m *member) start(ctx context.Context) error {
 	if err := m.injected(ctx); err != nil {
 		return err
 	}
-	return m.awaitReady(ctx, m.cast()...)
+	return m.unready(ctx, m.awaitReady(ctx, m.cast()...))
 }
 
 // awaitRoot gives up quietly: pods come up later all the same, or say what they miss.
@@ -144,18 +144,11 @@ func (m *member) launch(ctx context.Context, r role) error {
 			case apierrors.IsAlreadyExists(err):
 				return m.accepted(ctx, pod)
 			case final(err):
-				return false, "", poll.Stop(rejected(err, r, m.namespace))
+				return false, "", poll.Stop(err)
 			}
 			return false, "", err
 		})
-	switch operation := fmt.Sprintf("starting the %s", r); {
-	case err == nil:
-		return nil
-	case len(diag.Hints(err)) > 0:
-		return diag.Op(err, m.name, operation) // who rejected it is known: the credentials are not why
-	default:
-		return m.client.Explain(err, operation)
-	}
+	return m.explain(err, fmt.Sprintf("starting the %s", r), r)
 }
 
 // accepted looks at a pod that is there already: it is ours when an earlier try was accepted

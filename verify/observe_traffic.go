@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -170,7 +171,7 @@ func (s *session) wire(ctx context.Context, from, to string) Wire {
 		w.Addr = net.JoinHostPort(echo.Status.PodIP, strconv.Itoa(probe.PortApp))
 	}
 	// What was not seen is looked for again: only a chain can be judged.
-	_ = poll.Until(ctx, poll.Options{What: "a certificate", Interval: 500 * time.Millisecond, Deadline: wireWithin},
+	_ = poll.Until(ctx, poll.Options{What: "a certificate", Interval: 500 * time.Millisecond, Deadline: cmp.Or(s.options.within, wireWithin)},
 		func(context.Context) (bool, string, error) {
 			w.Chain, w.Problem = s.served(ctx, from, w.Addr, w.SNI)
 			return w.Problem == "", "not yet", nil

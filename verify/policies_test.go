@@ -134,16 +134,16 @@ func TestPoliciesOfOthersAreNoBrokenMesh(t *testing.T) {
 				}
 			})
 			f.alter = foreign(noAnswer)
-		}, []string{SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteAuthorization}, []string{"requests do not even arrive within", "NetworkPolicy default-deny"}},
+		}, []string{SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteAuthorization, SuiteGateway}, []string{"requests do not even arrive within", "NetworkPolicy default-deny"}},
 		"a root policy that denies": {func(t *testing.T, f *fakeMesh) {
 			rootPolicy(t, f, securityapi.AuthorizationPolicy_DENY, nil)
 			f.alter = foreign(denied403)
-		}, []string{SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteAuthorization}, []string{"requests are denied even within", "AuthorizationPolicy istio-system/corp-guard (DENY)"}},
+		}, []string{SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteAuthorization, SuiteGateway}, []string{"requests are denied even within", "AuthorizationPolicy istio-system/corp-guard (DENY)"}},
 		"a root policy that allows nothing at the ingress gateway": {func(t *testing.T, f *fakeMesh) {
 			rootPolicy(t, f, securityapi.AuthorizationPolicy_ALLOW, map[string]string{"istio": topology.IngressSelector})
 			f.alter = func(_ string, _ role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome {
-				if q.Host != "" {
-					return ended(denied403, q)
+				if q.Host != "" { // one is lost, as on a busy machine
+					return append(ended(denied403, q), probe.Outcome{Error: probe.ErrTimeout, Count: 1})
 				}
 				return healthy
 			}
@@ -301,5 +301,27 @@ func TestWhatOpensTheProbesMayBeRejected(t *testing.T) {
 				t.Errorf("exit code %d, told %v", r.ExitCode(), told)
 			}
 		})
+	}
+}
+
+// TestASidecarThatIsKeptFromIstiod: which policies there are is said beside what was waited for.
+func TestASidecarThatIsKeptFromIstiod(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t, &policyv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: "default-deny"}})
+	one := member1(t, m, SuiteTrust)
+	one.refuse(errors.New("networkpolicies is forbidden"))
+	err := one.unready(t.Context(), fmt.Errorf("starting the probes: %w", errors.New("0 of 1 probe pods ready; echo: istio-proxy runs but is not ready")))
+	for _, words := range []string{"istio-proxy runs but is not ready", "15012", "NetworkPolicy default-deny", "networkpolicies is forbidden"} {
+		if !strings.Contains(sentence(err), words) {
+			t.Errorf("%q is missing in %q", words, sentence(err))
+		}
+	}
+	other := errors.New("ImagePullBackOff")
+	if got := one.unready(t.Context(), other); !errors.Is(got, other) || strings.Contains(sentence(got), "15012") {
+		t.Errorf("another reason became %q", sentence(got))
+	}
+	remove(t, fakes["west"], &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: topology.RootCertConfigMap}})
+	if got := one.unready(t.Context(), errors.New("ContainerCreating")); !strings.Contains(sentence(got), "discoverySelectors") {
+		t.Errorf("a namespace that istiod leaves out became %q", sentence(got))
 	}
 }

@@ -59,7 +59,7 @@ type Options struct {
 	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
 	// May be nil.
 	Judged func(*Report)
-	// within, if set, stands in for callWithin and convergeWithin: tests are in a hurry.
+	// within, if set, stands in for the times after which what is not seen is given up: tests are in a hurry.
 	within time.Duration
 }
 

@@ -251,3 +251,20 @@ func TestANamespaceThatNobodyHeardOfIsRemoved(t *testing.T) {
 		})
 	}
 }
+
+func TestANamespaceThatAPolicyRejectsIsInconclusiveInItsWords(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	for _, f := range fakes {
+		f.Fail("create", "Namespace", "", webhook(), 0)
+	}
+	r, err := Run(t.Context(), m, Options{Suites: []string{SuiteWeights}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"images must come from registry.corp", "spec.verify.probe.namespace"} {
+		if r.ExitCode() != ExitInconclusive || !strings.Contains(r.Checks[0].Message, words) {
+			t.Errorf("exit code %d, %q is missing in %s", r.ExitCode(), words, r.Checks[0].Message)
+		}
+	}
+}

@@ -290,20 +290,40 @@ func admission(_ *testing.T, m *mesh) {
 	})
 }
 
+// noRevision: that such an istiod does not run is a failure of its own (INS001), in the suite discovery.
 func noRevision(_ *testing.T, m *mesh) {
-	m.unsure("discovery,weights", []string{"no sidecar was injected", "istio.io/rev=nosuch", "there is revision default"}, "--set", "spec.istio.revision=nosuch")
+	m.unsure("weights,authorization", []string{"no sidecar was injected", "istio.io/rev=nosuch", "there is revision default"}, "--set", "spec.istio.revision=nosuch")
 }
 
 // isolated keeps the pods of each node from each other while verify runs, as a policy that denies by
-// default does: they reach the node, and through it services, but no other pod.
-func isolated(_ *testing.T, m *mesh) {
-	set := func(ctx context.Context, mode string) {
-		for _, cluster := range m.both() {
-			_ = m.engine.command(ctx, "exec", m.name+"-"+cluster+"-control-plane", "sh", "-c",
-				`for d in /sys/class/net/veth*; do bridge link set dev ${d##*/} isolated `+mode+`; done`).Run() // one that went meanwhile is no error
+// default does: only istiod and DNS are reached. The bridge of these nodes' network plugin can do
+// that, which knows no NetworkPolicy.
+func isolated(t *testing.T, m *mesh) {
+	const script = `free=$(for a in "$@"; do ip neigh show $a dev cni0 | cut -d' ' -f3; done)
+for d in /sys/class/net/veth*; do
+  d=${d##*/}; mode=$MODE
+  for a in $free; do bridge fdb show dev $d | grep -qi "^$a" && mode=off; done
+  bridge link set dev $d isolated $mode
+done`
+	free := map[string][]string{}
+	for _, cluster := range m.both() {
+		for ns, label := range map[string]map[string]string{system: {"app": "istiod"}, "kube-system": {"k8s-app": "kube-dns"}} {
+			pods, err := m.client(cluster).Pods(t.Context(), ns, label)
+			if err != nil || len(pods) == 0 {
+				t.Fatalf("%d pods with %v, %v", len(pods), label, err)
+			}
+			for _, p := range pods {
+				free[cluster] = append(free[cluster], p.Status.PodIP)
+			}
 		}
 	}
-	ctx, stop := context.WithCancel(m.t.Context())
+	set := func(ctx context.Context, mode string) {
+		for _, cluster := range m.both() {
+			args := append([]string{"exec", "-e", "MODE=" + mode, m.name + "-" + cluster + "-control-plane", "sh", "-c", script, "-"}, free[cluster]...)
+			_ = m.engine.command(ctx, args...).Run() // a device that went meanwhile is no error
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -314,5 +334,5 @@ func isolated(_ *testing.T, m *mesh) {
 	m.unsure("discovery,weights,locality,authorization", []string{"requests do not even arrive within", "a NetworkPolicy or firewall?"})
 	stop()
 	<-over
-	set(m.t.Context(), "off")
+	set(t.Context(), "off")
 }
