@@ -38,8 +38,6 @@ func TestWrongCommandLine(t *testing.T) {
 		{"render rbac --for up", "`meshfed render rbac --for up` is not built yet", "--for passive"},
 		{"render rbac --for nosuch", "there are no such rights", "--for passive"},
 		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
-		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},
-		{"verify --watch --regression", "`meshfed verify --regression` is not built yet", "meshfed verify --help"},
 		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},
 		{"up west", `takes no arguments, got "west"`, "meshfed up --help"},
 		{"validate topology.yaml", `takes no arguments, got "topology.yaml"`, "-f topology.yaml"},
