@@ -324,3 +324,19 @@ func (c *comparison) replaced(cluster, what, before, after string) {
 	c.changes = append(c.changes, Change{Kind: Replaced, To: cluster, Before: before, After: after,
 		Message: fmt.Sprintf("%s %s is %s, was %s", what, cluster, short(after), short(before))})
 }
+
+// Standing are the results that are not as they should be, as changes from a mesh in which all is
+// well: what a watch tells of its first round.
+func Standing(r *Report) []Change {
+	var all []Change
+	for _, c := range r.Checks {
+		kind, is := map[Status]ChangeKind{Fail: Failed, Inconclusive: Unsure, Warn: Warned}[c.Status]
+		if !is {
+			continue
+		}
+		ch := about(kind, c)
+		ch.Regression = kind == Failed
+		all = append(all, ch)
+	}
+	return all
+}

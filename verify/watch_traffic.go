@@ -21,6 +21,8 @@ const (
 	// answers none: with answers shared evenly by chance, one of two misses them all once in a
 	// million.
 	watchEach = 10
+	// watchFew are enough where something else was seen to stand in the way.
+	watchFew = 3
 )
 
 // observeAnswers has every caller send requests, one a second, until each cluster that it knows

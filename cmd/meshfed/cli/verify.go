@@ -24,6 +24,7 @@ import (
 func (a *app) verify() *cobra.Command {
 	var contexts []string
 	var since baseline
+	var watching watcher
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
@@ -32,7 +33,7 @@ func (a *app) verify() *cobra.Command {
 			if err := checkSuites(a.suites, a.passive); err != nil {
 				return usage(err)
 			}
-			if err := since.check(cmd); err != nil {
+			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
 				return err
 			}
 			ctx := cmd.Context()
@@ -51,6 +52,9 @@ func (a *app) verify() *cobra.Command {
 				if err := m.Recover(ctx, true); err != nil {
 					return err
 				}
+			}
+			if watching.on {
+				return watching.run(ctx, a, m)
 			}
 			release, err := m.State.Lock("verify")
 			if err != nil {
@@ -77,6 +81,7 @@ func (a *app) verify() *cobra.Command {
 	}
 	a.reportFlag(c)
 	since.flags(c)
+	watching.flags(c)
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
 	c.Flags().BoolVar(&a.passive, "passive", false, "look only, without probes and without reading a Secret (rights: meshfed render rbac --for passive)")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: "+strings.Join(verify.Suites(), ", "))
