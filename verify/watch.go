@@ -88,7 +88,7 @@ func Watch(ctx context.Context, mesh Mesh, reopen func(context.Context) (Mesh, e
 		return err
 	}
 	s := newSession(mesh, Options{State: o.State}, clusters, suites, time.Now())
-	s.world.Namespace = or(o.Namespace, mesh.Topology.Spec.Verify.Probe.Namespace+"-watch")
+	s.world.Namespace = or(o.Namespace, mesh.Topology.WatchNamespace())
 	if n := s.world.Namespace; len(n) > 63 { // what a namespace's name may have
 		return diag.Hint(fmt.Errorf("the namespace of the watch's probes would be %s, which is longer than 63 characters", n), "name a shorter one in spec.verify.probe.namespace")
 	}
