@@ -77,11 +77,12 @@ func (m *Metrics) Observe(report *verify.Report, sent verify.Traffic, failover *
 
 // eachPair goes through the matrix.
 func eachPair(r *verify.Report, do func(pair, verify.Status)) {
+	tally := r.Tally()
 	for _, suite := range r.Suites {
 		for _, from := range r.Clusters {
 			for _, to := range r.Clusters {
 				if from != to {
-					status, _ := r.Cell(suite, from, to)
+					status, _ := tally.Cell(suite, from, to)
 					do(pair{suite, from, to}, status)
 				}
 			}

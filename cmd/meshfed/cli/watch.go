@@ -92,7 +92,7 @@ func (w *watcher) run(ctx context.Context, a *app, m *plan.Mesh) error {
 	}
 	defer closeRun(folder)
 	w.log, a.log = folder.Log(), folder.LogPath()
-	mesh, err := m.ToVerify(ctx)
+	mesh, err := m.ToVerify(ctx, false)
 	if err == nil {
 		err = verify.Watch(ctx, mesh, w.reopen, verify.WatchOptions{
 			Suites: a.suites, Clusters: m.Selected(), Interval: w.interval, Round: w.round,
@@ -120,7 +120,7 @@ func (w *watcher) reopen(ctx context.Context) (verify.Mesh, error) {
 		return verify.Mesh{}, err
 	}
 	m.Owner = w.mesh.Owner
-	return m.ToVerify(ctx)
+	return m.ToVerify(ctx, false)
 }
 
 // round prints what changed and passes the report on to the metrics.
