@@ -29,6 +29,7 @@ type session struct {
 
 	mu      sync.Mutex // guards what follows, and keeps observers one at a time
 	world   *World
+	checks  []Check // all that are judged; pending are those that wait
 	pending []Check
 	have    map[Fact]bool
 	want    map[Fact]bool
@@ -44,7 +45,7 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites), roles: roles(suites), zone: newZone(),
 		members: map[string]*member{}, settling: convergeWithin,
-		pending: checks, have: map[Fact]bool{}, want: needs(checks),
+		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
 			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
 			Now: now, Took: map[Fact]time.Duration{},

@@ -172,7 +172,7 @@ func (w *watch) again() {
 	old := w.world
 	w.world = &World{Topology: old.Topology, Clusters: old.Clusters, Namespace: old.Namespace, TrustDomain: old.TrustDomain,
 		Now: time.Now(), Took: map[Fact]time.Duration{}}
-	w.pending, w.have, w.results = selected(w.suites), map[Fact]bool{}, nil
+	w.pending, w.have, w.results = w.checks, map[Fact]bool{}, nil
 }
 
 // round makes every observation once.
