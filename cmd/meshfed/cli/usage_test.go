@@ -145,9 +145,13 @@ func TestEnvironment(t *testing.T) {
 			call(t, "validate").refused(t, wrong, test.says)
 		})
 	}
+	t.Run("MESHFED_DISRUPTIVE", func(t *testing.T) {
+		t.Setenv("MESHFED_DISRUPTIVE", "true")
+		call(t, "verify").hinted(t, wrong, "`meshfed verify --disruptive` is not built yet")
+	})
 	t.Run("MESHFED_WATCH", func(t *testing.T) {
 		t.Setenv("MESHFED_WATCH", "true")
-		call(t, "verify").hinted(t, wrong, "`meshfed verify --watch` is not built yet")
+		call(t, "verify", "--suite", "weights").hinted(t, wrong, `the suite "weights" is not watched`, "without --watch")
 	})
 	t.Setenv("MESHFED_OUTPUT", "json")
 	asJSON(t, wrong, "nosuch")

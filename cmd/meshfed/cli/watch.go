@@ -52,6 +52,9 @@ func (w *watcher) check(c *cobra.Command, suites []string) error {
 	if !w.on {
 		return nil
 	}
+	if passive := c.Flags().Lookup("passive"); passive != nil && passive.Changed {
+		return usage(diag.Hint(errors.New("--watch and --passive exclude each other: a watch has probes of its own"), "leave one of the two out"))
+	}
 	if c.Flags().Changed("baseline") {
 		return usage(diag.Hint(errors.New("--watch and --baseline exclude each other: a watch compares each round with the one before"), "leave one of the two out"))
 	}
