@@ -83,6 +83,7 @@ pictures: ## Make the pictures in docs/reports anew from recorded reports
 
 .PHONY: test
 test: unit tools browser ## Everything that fits two cores: unit, integration, browser and end-to-end tests
+	@MESHFED_TEST_PROMETHEUS=1 go test -count 1 ./internal/prober
 	@MESHFED_BIN=$(CURDIR)/bin/meshfed go test -tags e2e -count 1 -timeout 75m -v ./test/e2e
 
 .PHONY: e2e-all

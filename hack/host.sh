@@ -6,7 +6,8 @@
 # is there. What for is the argument:
 #   engine  to make clusters: a container engine, when neither Docker nor podman is there
 #   build   to build images from source: mmdebstrap too
-#   test    to run all tests: both engines, whatever else is there, and a browser for the reports
+#   test    to run all tests: both engines, whatever else is there, a browser for the reports, and
+#           Prometheus, whose package is unpacked into the user's cache: installed, it starts a service
 #   browser the browser alone, with a typeface for its pictures
 set -euo pipefail
 
@@ -34,6 +35,23 @@ browser_parts() {
   [ -f /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf ] || missing+=(fonts-dejavu-core)
 }
 
+prometheus_dir=${XDG_CACHE_HOME:-$HOME/.cache}/meshfed/prometheus
+prometheus_there() {
+  { have prometheus && have promtool; } || [ -x "$prometheus_dir/usr/bin/promtool" ]
+}
+
+# Needs the C library alone of what the package depends on; the rest is for its old web page.
+unpack_prometheus() {
+  local dir
+  dir=$(mktemp -d)
+  (cd "$dir" && apt-get download -q prometheus) || { rm -rf "$dir"; return 1; }
+  rm -rf "$prometheus_dir"
+  mkdir -p "$prometheus_dir"
+  dpkg -x "$dir"/prometheus_*.deb "$prometheus_dir"
+  rm -rf "$dir"
+}
+
+unpack=
 case $purpose in
   engine) docker_runs || podman_parts ;;
   build)
@@ -45,6 +63,7 @@ case $purpose in
     have mmdebstrap || missing+=(mmdebstrap)
     have dockerd || missing+=(docker.io)
     browser_parts
+    prometheus_there || unpack=yes
     ;;
   browser) browser_parts ;;
   *)
@@ -54,21 +73,32 @@ case $purpose in
     ;;
 esac
 
-[ ${#missing[@]} -eq 0 ] && exit 0
+[ ${#missing[@]} -eq 0 ] && [ -z "$unpack" ] && exit 0
 if ! have apt-get; then
-  echo "error: ${missing[*]} missing, and this is no Debian" >&2
+  echo "error: ${missing[*]} ${unpack:+prometheus} missing, and this is no Debian" >&2
   echo "hint: install them with your package manager, then run make again" >&2
   exit 1
 fi
-if [ "$(id -u)" -ne 0 ]; then
+if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" -ne 0 ]; then
   echo "error: ${missing[*]} missing" >&2
   echo "hint: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
   exit 1
 fi
-echo "host: installing ${missing[*]}" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
+if [ -n "$unpack" ]; then
+  echo "host: unpacking Debian's prometheus into $prometheus_dir" >&2
+  # Only root may bring the list of packages up to date; one that is there may do.
+  { { [ "$(id -u)" -ne 0 ] || apt-get update -q; } && unpack_prometheus; } > "$log" 2>&1 || {
+    tail -20 "$log" >&2
+    echo "error: getting Debian's prometheus did not succeed" >&2
+    echo "hint: apt-get update && apt-get download prometheus" >&2
+    exit 1
+  }
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+echo "host: installing ${missing[*]}" >&2
 { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } > "$log" 2>&1 || {
   tail -20 "$log" >&2
   echo "error: installing ${missing[*]} did not succeed" >&2

@@ -6,6 +6,7 @@ package topology
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -136,21 +137,21 @@ func (t *Topology) Injection() (key, value string) {
 }
 
 // ExposedHosts are the services of a cluster that other networks reach through its east-west
-// gateway: what eastWest.hosts says and, so that the proof reaches its own, those of the probe's
-// namespace. Empty means all.
+// gateway: what eastWest.hosts says and, so that the proof reaches its own, those of the namespaces
+// of verify's probes, of a watch's, and of the probers. Empty means all.
 func (t *Topology) ExposedHosts(cluster string) []string {
 	c := t.Cluster(cluster)
 	if c == nil || len(c.EastWest.Hosts) == 0 {
 		return nil
 	}
 	hosts := append([]string{}, c.EastWest.Hosts...)
-	probes := "*." + t.Spec.Verify.Probe.Namespace + serviceDomain
-	for _, host := range hosts {
-		if covers(host, probes) {
-			return hosts
+	for _, namespace := range []string{t.Spec.Verify.Probe.Namespace, t.WatchNamespace(), ProberNamespace} {
+		own := "*." + namespace + serviceDomain
+		if !slices.ContainsFunc(hosts, func(host string) bool { return covers(host, own) }) {
+			hosts = append(hosts, own)
 		}
 	}
-	return append(hosts, probes)
+	return hosts
 }
 
 // serviceDomain ends the names of Services (the cluster domain that kubeadm and Istio default to).

@@ -98,6 +98,16 @@ const (
 // MetalLBNamespace holds MetalLB and its address pool.
 const MetalLBNamespace = "metallb-system"
 
+// ProberNamespace holds the prober of a cluster, see `render prober`.
+const ProberNamespace = "meshfed-prober"
+
+// ProberName is the service account and the Service of a cluster's prober, "prober-west": each has
+// its own, so that its certificate says in which cluster it runs.
+func ProberName(cluster string) string { return "prober-" + cluster }
+
+// WatchNamespace holds the probes of `verify --watch`, beside those of a verify that runs meanwhile.
+func (t *Topology) WatchNamespace() string { return t.Spec.Verify.Probe.Namespace + "-watch" }
+
 // KindName is the kind cluster's name, <topology>-<cluster>.
 func (t *Topology) KindName(cluster string) string { return t.Metadata.Name + "-" + cluster }
 

@@ -61,6 +61,7 @@ func (m *member) claim(ctx context.Context) error {
 		if err == nil {
 			m.mu.Lock()
 			m.claimed = true
+			m.claims++
 			m.mu.Unlock()
 			return nil
 		}
@@ -145,6 +146,9 @@ func (m *member) dead(ctx context.Context, ns *corev1.Namespace) error {
 func (m *member) beat(ctx context.Context) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
+	m.mu.Lock()
+	mine := m.claims
+	m.mu.Unlock()
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,7 +156,7 @@ func (m *member) beat(ctx context.Context) {
 		case <-ticker.C:
 		}
 		m.mu.Lock()
-		claimed := m.claimed
+		claimed, c := m.claimed && m.claims == mine, m.client
 		m.mu.Unlock()
 		if !claimed {
 			return
@@ -160,7 +164,7 @@ func (m *member) beat(ctx context.Context) {
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationAlive, time.Now().UTC().Format(time.RFC3339Nano))
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
 		one, cancel := context.WithTimeout(ctx, heartbeat)
-		_ = m.client.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
+		_ = c.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
 		cancel()
 	}
 }

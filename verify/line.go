@@ -72,3 +72,64 @@ func (r Result) Line() string {
 	}
 	return text
 }
+
+// Counted is the comparison in words: "2 changes since 2026-11-29 08:00, 1 regression".
+func (c *Changes) Counted() string {
+	text := numbered(len(c.Changes), "change")
+	if len(c.Changes) == 0 {
+		text = "nothing changed"
+	}
+	text += " since " + c.Baseline.StartedAt.UTC().Format("2006-01-02 15:04") + " UTC"
+	if c.Regressions > 0 {
+		text += ", " + numbered(c.Regressions, "regression")
+	}
+	if c.StillFailing > 0 {
+		text += fmt.Sprintf(", %s as before", numbered(c.StillFailing, "failure"))
+	}
+	return text
+}
+
+func numbered(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Line is one change in one line.
+func (c Change) Line() string {
+	r := Result{ID: c.ID, From: c.From, To: c.To, Variant: c.Variant, Code: c.Code, Message: c.Message}
+	if c.ID == "" {
+		return c.label() + ": " + c.Message
+	}
+	return c.label() + ": " + r.Line()
+}
+
+// label is the kind in words.
+func (c Change) label() string {
+	switch c.Kind {
+	case Failed:
+		return "new failure"
+	case Otherwise:
+		return "fails otherwise (was " + or(c.Before, "without a code") + ")"
+	case Unsure:
+		return "can not be told any more"
+	case Warned:
+		return "new warning"
+	case Clear:
+		return "passes now"
+	case Skipped:
+		return "skipped now"
+	case Appeared:
+		return "new"
+	case Vanished:
+		return "gone"
+	case MoreLost:
+		return "more lost"
+	case FewerLost:
+		return "fewer lost"
+	case Replaced:
+		return "changed"
+	}
+	return string(c.Kind)
+}

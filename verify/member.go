@@ -52,7 +52,9 @@ type member struct {
 	mu       sync.Mutex
 	problem  string
 	refused  []string
+	away     bool // it did not answer when it was last looked at; a watch's alone
 	claimed  bool
+	claims   int // how often, so that each heartbeat ends with its own
 	unheard  map[string]string
 	pods     map[role]*corev1.Pod
 	uids     map[string]bool

@@ -39,6 +39,15 @@ type fakeMesh struct {
 	// alter, if set, may change how a request of a probe ends, or a look at a certificate, which
 	// has no URL.
 	alter func(c string, r role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome
+
+	mu    sync.Mutex
+	rates []probe.RunRequest // the steady loads that were asked for
+}
+
+func (f *fakeMesh) noteRate(q probe.RunRequest) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rates = append(f.rates, q)
 }
 
 func newFakeMesh(t *testing.T) *fakeMesh {
@@ -65,9 +74,10 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 	}
 	own := leaf(t, intermediate, testKey(t, ca.CAKey), nil)
 	f.chain[c] = string(certs.EncodeCertificates(own, intermediate))
+	istiod := running("istiod-1", map[string]string{"app": "istiod"})
+	istiod.Spec.Containers = []corev1.Container{{Name: "discovery", Image: "localhost:5000/istio/pilot:1.31.0"}}
 	objs := []client.Object{
-		&corev1.Secret{ObjectMeta: system(topology.CACertsSecret), Data: ca.Data()},
-		running("istiod-1", map[string]string{"app": "istiod"}), running("gw-1", map[string]string{"istio": topology.EastWestSelector}),
+		&corev1.Secret{ObjectMeta: system(topology.CACertsSecret), Data: ca.Data()}, istiod, running("gw-1", map[string]string{"istio": topology.EastWestSelector}),
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: c, Labels: map[string]string{topology.LabelRegion: "us-" + c, topology.LabelZone: "us-" + c + "-1"}}},
 		&corev1.Service{ObjectMeta: system(topology.EastWestGateway), Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{
 			Ingress: []corev1.LoadBalancerIngress{{IP: gatewayAddress(c)}}}}},
@@ -240,7 +250,13 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 		if u, err := url.Parse(q.URL); err == nil && r == roleCaller {
 			f.asked.Store(u.Path, true)
 		}
-		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: f.outcomes(c, r, q)})
+		if q.Rate > 0 {
+			f.noteRate(q)
+		}
+		if strings.HasPrefix(req.URL.Path, "/runs/") { // what a steady load has seen so far
+			q.URL, q.Count = address(host(testNamespace, serviceEven), pathOpen), 4
+		}
+		_ = json.NewEncoder(w).Encode(probe.RunReport{ID: "1", Done: true, Sent: q.Count, Outcomes: f.outcomes(c, r, q)})
 	})
 }
 
@@ -317,6 +333,13 @@ func TestAWholeRunOverAHealthyMesh(t *testing.T) {
 	for name, k := range f.fakes {
 		if exists(t, k) {
 			t.Errorf("the namespace stayed in %s", name)
+		}
+	}
+	for i, want := range []string{"east", "west"} { // peers
+		facts := r.Facts[i]
+		if facts.Root == nil || facts.Intermediate == nil || facts.Leaf == nil || facts.Root.Fingerprint != r.Facts[0].Root.Fingerprint ||
+			len(facts.Istiod) != 1 || facts.Istiod[0] != "1.31.0" || len(facts.RemoteSecrets) != 1 || facts.RemoteSecrets[0].Peer != want {
+			t.Errorf("facts %+v", facts)
 		}
 	}
 }

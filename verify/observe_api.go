@@ -178,13 +178,13 @@ func (c Control) syncing(peers []string) bool {
 }
 
 func (m *member) control(ctx context.Context) Control {
-	c := Control{Problem: m.blind(), Secrets: map[string]string{}}
+	c := Control{Problem: m.blind(), Secrets: map[string]string{}, Expires: map[string]time.Time{}}
 	if c.Problem != "" {
 		return c
 	}
 	reads := !m.options.Passive
 	if reads || m.options.Secrets {
-		err := m.remoteSecrets(ctx, c.Secrets)
+		err := m.remoteSecrets(ctx, c.Secrets, c.Expires)
 		if err != nil && reads {
 			c.Problem = sentence(err)
 			return c
@@ -209,9 +209,9 @@ func (m *member) control(ctx context.Context) Control {
 	return c
 }
 
-// remoteSecrets notes the names of remote secrets by cluster. The data, a credential, is kept
+// remoteSecrets notes the names of remote secrets by cluster, and when what is in them ends. The data, a credential, is kept
 // nowhere; only its keys are.
-func (m *member) remoteSecrets(ctx context.Context, names map[string]string) error {
+func (m *member) remoteSecrets(ctx context.Context, names map[string]string, expires map[string]time.Time) error {
 	var secrets corev1.SecretList
 	if err := m.client.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
 		return m.client.Explain(err, "listing remote secrets")
@@ -219,13 +219,16 @@ func (m *member) remoteSecrets(ctx context.Context, names map[string]string) err
 	for i := range secrets.Items {
 		for cluster := range secrets.Items[i].Data {
 			names[cluster] = secrets.Items[i].Name
+			if ends, err := time.Parse(time.RFC3339, secrets.Items[i].Annotations[topology.AnnotationExpires]); err == nil {
+				expires[cluster] = ends.UTC()
+			}
 		}
 	}
 	return nil
 }
 
 func (m *member) istiod(ctx context.Context, pod *corev1.Pod) Istiod {
-	r := Istiod{Pod: pod.Name}
+	r := Istiod{Pod: pod.Name, Version: istiodVersion(pod)}
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.State.Running != nil {
 			r.Started = s.State.Running.StartedAt.Time

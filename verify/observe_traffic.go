@@ -104,17 +104,7 @@ func (s *session) load(ctx context.Context, from, svc string, count int) Load {
 		l.Problem = sentence(err)
 		return l
 	}
-	l.Sent, l.Outcomes = rep.Sent, rep.Outcomes
-	for _, o := range rep.Outcomes {
-		switch c := s.answered(o); {
-		case !o.OK():
-			l.Lost += o.Count
-		case c == "":
-			l.Unknown += o.Count
-		default:
-			l.Answers[c] += o.Count
-		}
-	}
+	l.count(s, rep)
 	return l
 }
 
@@ -174,7 +164,7 @@ func (s *session) wire(ctx context.Context, from, to string) Wire {
 	_ = poll.Until(ctx, poll.Options{What: "a certificate", Interval: 500 * time.Millisecond, Deadline: cmp.Or(s.options.within, wireWithin)},
 		func(context.Context) (bool, string, error) {
 			w.Chain, w.Problem = s.served(ctx, from, w.Addr, w.SNI)
-			return w.Problem == "", "not yet", nil
+			return w.Problem == "" || s.oneLook, "not yet", nil
 		})
 	return w
 }

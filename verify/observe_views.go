@@ -28,7 +28,7 @@ func (s *session) converge(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, convergeWithin)}
+	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, s.settling)}
 	seen := lastWhole(ctx, o, s.sight, func(x sight) bool { return s.converged(x.gateways, x.views) })
 	if ctx.Err() != nil {
 		return

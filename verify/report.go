@@ -51,6 +51,8 @@ type Report struct {
 	Members []Member `json:"members,omitempty"`
 	// Steps are those of the up that the report comes from, in the order of the plan.
 	Steps []StepTime `json:"steps,omitempty"`
+	// Facts of each cluster: what only a comparison can judge, see Compare.
+	Facts []ClusterFacts `json:"clusterFacts,omitempty"`
 	// Checks in registry order, then by clusters in file order, then by variant.
 	Checks []Result `json:"checks"`
 }

@@ -116,6 +116,7 @@ func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	for i, m := range report.Members {
 		report.Members[i].Addresses = s.world.Gateways[m.Name].Addresses
 	}
+	report.Facts = look(s, (*World).facts)
 	report.StartedAt = started.UTC().Truncate(time.Millisecond)
 	report.DurationSeconds = rounded(time.Since(started))
 	for _, r := range report.Checks {

@@ -22,9 +22,14 @@ type session struct {
 	roles    []role
 	zone     string
 	members  map[string]*member
+	// settling is how long proxies get to know the probes, and oneLook says that what was not
+	// seen is not looked for again: the next round does.
+	settling time.Duration
+	oneLook  bool
 
 	mu      sync.Mutex // guards what follows, and keeps observers one at a time
 	world   *World
+	checks  []Check // all that are judged; pending are those that wait
 	pending []Check
 	have    map[Fact]bool
 	want    map[Fact]bool
@@ -39,8 +44,8 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites), roles: roles(suites), zone: newZone(),
-		members: map[string]*member{},
-		pending: checks, have: map[Fact]bool{}, want: needs(checks),
+		members: map[string]*member{}, settling: convergeWithin,
+		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
 			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
 			Now: now, Took: map[Fact]time.Duration{},

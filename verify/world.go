@@ -75,8 +75,9 @@ type Roots struct {
 // Control is one control plane's knowledge of its peers.
 type Control struct {
 	Problem string
-	// Secrets by the cluster that they are for.
+	// Secrets by the cluster that they are for, and when what is in them ends, where they say so.
 	Secrets map[string]string
+	Expires map[string]time.Time
 	// Replicas of istiod.
 	Replicas []Istiod
 }
@@ -85,6 +86,7 @@ type Control struct {
 type Istiod struct {
 	Problem string
 	Pod     string
+	Version string
 	Started time.Time
 	// Peers is the sync status by cluster, as the replica says it.
 	Peers map[string]string

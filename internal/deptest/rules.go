@@ -53,6 +53,8 @@ func Rules() []Rule {
 			Why: "images is names only: who asks registries is internal/registry"},
 		{Packages: []string{"internal/registry"}, Forbid: []string{Ours}, Allow: []string{"internal/diag", "internal/version"}, Deep: true,
 			Why: "registry speaks to registries and knows no mesh, no bundle and no cluster"},
+		{Except: []string{"internal/watch"}, Forbid: []string{"github.com/prometheus/client_golang"}, Why: "the names of metrics are a contract, kept in internal/watch"},
+		{Packages: []string{"internal/watch", "internal/prober"}, Forbid: []string{"internal/kube", "internal/plan", "internal/ui"}, Why: "they show and write down; clusters are looked at by verify"},
 		{Packages: []string{"internal/render"}, Forbid: []string{Ours, External}, Allow: []string{"internal/diag", "internal/run"}, Why: "render knows files, not what is in them"},
 		{Except: []string{"test"}, Forbid: []string{"test", "github.com/google/go-containerregistry/pkg/registry"},
 			Why: "servers for tests are not part of the program"},

@@ -8,7 +8,8 @@
 // bounded in rate, count and time, knocks that a mesh should refuse with a count of those
 // that came through, and a TLS dialler that keeps the chain that it was
 // served. All of it is controlled over an admin port on loopback, which only the API
-// server's port-forward reaches. The same program, run once in a container beside the
+// server's port-forward reaches. It is also the prober that stays in each cluster and exports its
+// row of the matrix (prober). The same program, run once in a container beside the
 // clusters, is a client outside of the mesh (get).
 //
 // It refuses to know Kubernetes, Istio or the topology: what an answer means is judged by

@@ -22,8 +22,9 @@ const (
 )
 
 // Main runs a sub-command: "serve" until ctx ends, and then returns nil within a fraction of a
-// second, for nothing that it serves is worth waiting for; "get" sends one request (see Get)
-// and prints what came as JSON.
+// second, for nothing that it serves is worth waiting for; "prober" asks the probers of other
+// clusters and exports what came of it (see RunProber), in the same way; "get" sends one request
+// (see Get) and prints what came as JSON.
 func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("meshfed-probe", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -33,12 +34,16 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stdout
 	if flags.Arg(0) == "get" {
 		return get(ctx, flags.Args()[1:], stdout, stderr)
 	}
-	if flags.NArg() != 1 || flags.Arg(0) != "serve" {
-		return errors.New("usage: meshfed-probe serve | get [-host HOST] [-timeout DURATION] URL")
+	role := flags.Arg(0)
+	if role != "prober" && (flags.NArg() != 1 || role != "serve") {
+		return errors.New("usage: meshfed-probe serve | prober [flags] PEER... | get [-host HOST] [-timeout DURATION] URL")
 	}
 	self := Answer{Pod: getenv(EnvPod), UID: getenv(EnvUID)}
 	if self.Pod == "" {
 		return fmt.Errorf("%s is not set: it must hold the pod's name", EnvPod)
+	}
+	if role == "prober" {
+		return prober(ctx, flags.Args()[1:], self, stderr)
 	}
 	return Serve(ctx, self, net.JoinHostPort("127.0.0.1", strconv.Itoa(PortAdmin)),
 		":"+strconv.Itoa(PortApp), ":"+strconv.Itoa(PortAppSecond))

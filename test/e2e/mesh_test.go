@@ -45,6 +45,8 @@ func TestTwoClusters(t *testing.T) {
 		{"status, env and kubeconfig", looks},
 		{"for scripts: each, load and reports", scripts},
 		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, "sending requests") }},
+		{"a watch, a baseline and Prometheus see a remote secret go and come back", watched},
+		{"probers ask each other and go without a trace", probers},
 		{"nodes are started again with other addresses", restarted},
 		{"a remote secret is removed", withoutRemoteSecret},
 		{"the east-west gateway is scaled to 0", withoutGateway},

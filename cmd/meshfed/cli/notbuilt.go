@@ -39,9 +39,6 @@ func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
 	case "verify":
 		notBuilt(f, "disruptive", "", "gateway and network faults too")
-		notBuilt(f, "baseline", "last|FILE", "what changed since a report")
-		notBuilt(f, "regression", "", "fail only for what a baseline passed")
-		notBuilt(f, "watch", "", "again and again")
 	case "diagnose":
 		notBuilt(f, "bundle", "FILE.tar.gz", "what was seen, in an archive without secrets")
 	case "kubeconfig":

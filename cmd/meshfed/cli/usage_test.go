@@ -38,8 +38,6 @@ func TestWrongCommandLine(t *testing.T) {
 		{"render rbac --for up", "`meshfed render rbac --for up` is not built yet", "--for passive"},
 		{"render rbac --for nosuch", "there are no such rights", "--for passive"},
 		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
-		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},
-		{"verify --watch --regression", "`meshfed verify --regression` is not built yet", "meshfed verify --help"},
 		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},
 		{"up west", `takes no arguments, got "west"`, "meshfed up --help"},
 		{"validate topology.yaml", `takes no arguments, got "topology.yaml"`, "-f topology.yaml"},
@@ -147,9 +145,13 @@ func TestEnvironment(t *testing.T) {
 			call(t, "validate").refused(t, wrong, test.says)
 		})
 	}
+	t.Run("MESHFED_DISRUPTIVE", func(t *testing.T) {
+		t.Setenv("MESHFED_DISRUPTIVE", "true")
+		call(t, "verify").hinted(t, wrong, "`meshfed verify --disruptive` is not built yet")
+	})
 	t.Run("MESHFED_WATCH", func(t *testing.T) {
 		t.Setenv("MESHFED_WATCH", "true")
-		call(t, "verify").hinted(t, wrong, "`meshfed verify --watch` is not built yet")
+		call(t, "verify", "--suite", "weights").hinted(t, wrong, `the suite "weights" is not watched`, "without --watch")
 	})
 	t.Setenv("MESHFED_OUTPUT", "json")
 	asJSON(t, wrong, "nosuch")

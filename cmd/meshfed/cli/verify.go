@@ -23,6 +23,8 @@ import (
 
 func (a *app) verify() *cobra.Command {
 	var contexts []string
+	var since baseline
+	var watching watcher
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
@@ -30,6 +32,9 @@ func (a *app) verify() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkSuites(a.suites, a.passive); err != nil {
 				return usage(err)
+			}
+			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
+				return err
 			}
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
@@ -39,11 +44,17 @@ func (a *app) verify() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := since.read(m); err != nil {
+				return err
+			}
 			// What the clusters say of the file's gaps stands in their records, which others may not read.
 			if !a.passive || len(contexts) == 0 {
 				if err := m.Recover(ctx, true); err != nil {
 					return err
 				}
+			}
+			if watching.on {
+				return watching.run(ctx, a, m)
 			}
 			release, err := m.State.Lock("verify")
 			if err != nil {
@@ -59,6 +70,9 @@ func (a *app) verify() *cobra.Command {
 			if report == nil {
 				return err
 			}
+			if since.report != nil {
+				return errors.Join(err, since.print(a, report))
+			}
 			if a.output == "json" {
 				return errors.Join(err, writeJSON(a.Out, report), quietExit(report.ExitCode()))
 			}
@@ -66,6 +80,8 @@ func (a *app) verify() *cobra.Command {
 		},
 	}
 	a.reportFlag(c)
+	since.flags(c)
+	watching.flags(c)
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
 	c.Flags().BoolVar(&a.passive, "passive", false, "look only, without probes and without reading a Secret (rights: meshfed render rbac --for passive)")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: "+strings.Join(verify.Suites(), ", "))
@@ -131,7 +147,7 @@ func (a *app) printReport(report *verify.Report) error {
 // proofBlock is what every command that verifies shows of a report.
 func proofBlock(report *verify.Report) ui.Block {
 	tally := report.Tally()
-	block := ui.Block{Mark: ui.Pass, Matrix: &ui.Matrix{Clusters: report.Clusters, Suites: report.Suites, Cell: func(from, to, suite string) ui.Cell {
+	block := ui.Block{Matrix: &ui.Matrix{Clusters: report.Clusters, Suites: report.Suites, Cell: func(from, to, suite string) ui.Cell {
 		status, counts := tally.Cell(suite, from, to)
 		of := 0
 		for s, n := range counts {
@@ -141,13 +157,7 @@ func proofBlock(report *verify.Report) ui.Block {
 		}
 		return ui.Cell{Mark: ui.Mark(status), Passed: counts[verify.Pass], Of: of}
 	}}}
-	switch report.ExitCode() {
-	case diag.ExitOK:
-	case diag.ExitInconclusive:
-		block.Mark = ui.Inconclusive
-	default:
-		block.Mark = ui.Fail
-	}
+	block.Mark = exitMark(report.ExitCode())
 	for _, s := range report.Substitutions {
 		block.Notes = append(block.Notes, "substitution: "+s)
 	}
