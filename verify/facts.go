@@ -18,11 +18,13 @@ import (
 // ClusterFacts are what was seen of one cluster that is right or wrong only beside an earlier
 // report. What was not looked at is absent.
 type ClusterFacts struct {
+	// Cluster that the facts are of.
 	Cluster string `json:"cluster"`
 	// Istiod are the versions of the running replicas, by their image's tag, in order.
 	Istiod []string `json:"istiod,omitempty"`
-	// Root and Intermediate of the secret cacerts.
-	Root         *CertificateFact `json:"root,omitempty"`
+	// Root of the secret cacerts.
+	Root *CertificateFact `json:"root,omitempty"`
+	// Intermediate of the secret cacerts.
 	Intermediate *CertificateFact `json:"intermediate,omitempty"`
 	// Leaf is what a workload of the cluster serves: istiod renews it all day.
 	Leaf *CertificateFact `json:"leaf,omitempty"`
@@ -32,12 +34,15 @@ type ClusterFacts struct {
 
 // CertificateFact is a certificate by its fingerprint (SHA256:...) and its end in UTC.
 type CertificateFact struct {
-	Fingerprint string    `json:"fingerprint"`
-	NotAfter    time.Time `json:"notAfter"`
+	// Fingerprint of the whole certificate, "SHA256:...".
+	Fingerprint string `json:"fingerprint"`
+	// NotAfter is when it ends, in UTC.
+	NotAfter time.Time `json:"notAfter"`
 }
 
 // CredentialFact is what istiod has to read a peer with.
 type CredentialFact struct {
+	// Peer is the cluster that it is for.
 	Peer string `json:"peer"`
 	// Expires is as the secret's annotation says, in UTC; zero, and left out, when it does not.
 	Expires time.Time `json:"expires,omitzero"`
