@@ -64,14 +64,15 @@ func prohibited(o probe.Outcome) bool { return o.Status == http.StatusForbidden 
 
 // dropped says whether a request got no connection: nothing answered, or something on the way
 // refused it. A ready pod whose port is open does neither. Behind a sidecar that is its 503, with
-// Envoy's words for it.
+// Envoy's words for it: a connection that failed without a reason of the transport failed before TLS.
 func dropped(o probe.Outcome) bool {
 	switch o.Status {
 	case 0:
 		return slices.Contains([]string{probe.ErrTimeout, probe.ErrRefused, probe.ErrUnreachable, probe.ErrDNS}, o.Error)
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return slices.ContainsFunc([]string{"connection timeout", "connection_timeout", "delayed connect error", "immediate connect error"},
-			func(words string) bool { return strings.Contains(o.Detail, words) })
+		return slices.ContainsFunc([]string{"connection timeout", "delayed connect error", "immediate connect error"},
+			func(words string) bool { return strings.Contains(o.Detail, words) }) ||
+			strings.Contains(o.Detail, "remote connection failure") && !strings.Contains(o.Detail, "transport failure reason")
 	}
 	return false
 }

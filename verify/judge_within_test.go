@@ -105,6 +105,7 @@ func TestDroppedIsNotWhatAMeshBreaks(t *testing.T) {
 	}{
 		"connect time-out": {noAnswer, true},
 		"refused":          {words("upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: 111"), true},
+		"no route":         {words("upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"), true},
 		"no answer":        {probe.Outcome{Error: probe.ErrTimeout}, true},
 		"no name":          {probe.Outcome{Error: probe.ErrDNS}, true},
 		"TLS":              {noTLS, false},
