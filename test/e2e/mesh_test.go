@@ -44,7 +44,7 @@ func TestTwoClusters(t *testing.T) {
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
 		{"for scripts: each, load and reports", scripts},
-		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, "sending requests") }},
+		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, requests()) }},
 		{"a watch, a baseline and Prometheus see a remote secret go and come back", watched},
 		{"probers ask each other and go without a trace", probers},
 		{"nodes are started again with other addresses", restarted},

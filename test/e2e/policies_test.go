@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -68,31 +69,86 @@ func TestAllVerifyLeavesNothing(t *testing.T) {
 	m := newMesh(t, "mfe2e-nothing")
 	t.Cleanup(func() { m.run("down", "--delete-certs", "--yes") })
 	m.must("up", "--verify", "never")
-	leavesNothing(t, m, "claiming the probe namespaces", "starting the probes", "waiting for the proxies to know each other",
-		"sending requests", "letting backends fail", "removing the probes")
+	leavesNothing(t, m, stages()...)
 	m.must("down", "--delete-certs")
 	sameInventory(t, before, inventory(t, m.engine, m.state))
 }
 
+// stage is a moment of a verify, told by what is in west: ns is nil without a probe namespace.
+type stage struct {
+	name string
+	is   func(ns *corev1.Namespace, pods map[string]corev1.Pod) bool
+}
+
+func stages() []stage {
+	return []stage{
+		{"the namespace is made", func(ns *corev1.Namespace, _ map[string]corev1.Pod) bool { return ns != nil }},
+		{"pods are made", func(_ *corev1.Namespace, pods map[string]corev1.Pod) bool { return len(pods) > 0 }},
+		requests(),
+		{"a backend is away", func(_ *corev1.Namespace, pods map[string]corev1.Pod) bool {
+			_, there := pods["away"]
+			return takesTraffic(pods, "caller") && !there
+		}},
+		{"the namespace is removed", func(ns *corev1.Namespace, _ map[string]corev1.Pod) bool {
+			return ns != nil && ns.DeletionTimestamp != nil
+		}},
+	}
+}
+
+// takesTraffic says whether a pod is there and takes traffic.
+func takesTraffic(pods map[string]corev1.Pod, name string) bool {
+	p, there := pods[name]
+	return there && kube.PodReady(&p)
+}
+
+// requests begin as soon as all is ready.
+func requests() stage {
+	return stage{"requests are sent", func(_ *corev1.Namespace, pods map[string]corev1.Pod) bool {
+		return takesTraffic(pods, "caller") && takesTraffic(pods, "echo") && takesTraffic(pods, "away")
+	}}
+}
+
+// reached says whether a verify is at a stage.
+func (m *mesh) reached(s stage) func(string) bool {
+	c := m.client("west")
+	return func(string) bool {
+		ns, pods := &corev1.Namespace{}, map[string]corev1.Pod{}
+		if c.Get(m.t.Context(), client.ObjectKey{Name: probes}, ns) != nil {
+			ns = nil
+		}
+		var list corev1.PodList
+		if c.List(m.t.Context(), &list, client.InNamespace(probes)) != nil {
+			return false
+		}
+		for _, p := range list.Items {
+			pods[p.Name] = p
+		}
+		return s.is(ns, pods)
+	}
+}
+
+// probes is the namespace that verify makes.
+const probes = "meshfed-verify"
+
 // leavesNothing interrupts verify at some of its stages, which removes the probes, and kills it
 // there, which leaves them for the next run to remove.
-func leavesNothing(t *testing.T, m *mesh, stages ...string) {
-	verify := []string{"verify", "-v", "--suite", "trust,discovery,failover"}
-	for _, stage := range stages {
-		reached := func(out string) bool { return strings.Contains(out, stage) }
-		if r := m.stop(os.Interrupt, reached, verify...); r.code != 130 && stage != "removing the probes" {
-			t.Errorf("SIGINT while %s: %s", stage, r)
+func leavesNothing(t *testing.T, m *mesh, stages ...stage) {
+	verify := []string{"verify", "--suite", "trust,discovery,failover"}
+	for _, s := range stages {
+		r := m.stop(os.Interrupt, m.reached(s), verify...)
+		if r.code != 130 && s.name != "the namespace is removed" {
+			t.Errorf("SIGINT when %s: %s", s.name, r)
 		}
-		m.goesAway("SIGINT while " + stage)
-		m.stop(syscall.SIGKILL, reached, verify...)
+		m.goesAway("SIGINT when " + s.name)
+		m.stop(syscall.SIGKILL, m.reached(s), verify...)
 		left := m.probesLeft()
 		if r := m.run("verify", "--suite", "discovery"); r.code != 0 {
-			t.Errorf("verify after a SIGKILL while %s, which left %v: %s", stage, left, r)
+			t.Errorf("verify after a SIGKILL when %s, which left %v: %s", s.name, left, r)
 		}
 		if again := m.probesLeft(); len(again) > 0 {
-			t.Errorf("after a SIGKILL while %s had left %v, the next verify left %v", stage, left, again)
+			t.Errorf("after a SIGKILL when %s had left %v, the next verify left %v", s.name, left, again)
 		}
-		t.Logf("SIGKILL while %s left %v", stage, left)
+		t.Logf("SIGKILL when %s left %v", s.name, left)
 	}
 }
 
