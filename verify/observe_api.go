@@ -48,6 +48,11 @@ func (m *member) blind() string {
 	if m.client == nil {
 		return "there is no client for " + m.name
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return m.problem // it would only be waited for
+	}
 	return ""
 }
 

@@ -180,12 +180,13 @@ func (w *watch) round(ctx, beating context.Context) {
 	w.again()
 	w.renewClients(ctx)
 	began := time.Now()
+	// First: of a cluster that does not answer nothing else is asked.
+	fresh := collect(w.session, func(m *member) bool { return m.keep(ctx, beating) })
 	var wg sync.WaitGroup
 	wg.Go(func() { w.observeSigners(ctx) })
 	wg.Go(func() { w.observeControls(ctx) })
 	wg.Go(func() { w.observeServed(ctx) })
 	wg.Go(func() { w.observeNodes(ctx) })
-	fresh := collect(w.session, func(m *member) bool { return m.keep(ctx, beating) })
 	wg.Wait()
 	w.observeProbes(ctx, began)
 	w.observeRoots(ctx)
@@ -247,9 +248,6 @@ func (m *member) keep(ctx, beating context.Context) (fresh bool) {
 	}
 	m.prune()
 	fresh, err := m.stand(ctx, beating)
-	m.mu.Lock()
-	m.away = err != nil
-	m.mu.Unlock()
 	m.broken(err)
 	return fresh
 }
@@ -268,6 +266,9 @@ func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
 		}
 		go m.beat(beating)
 	case err != nil:
+		m.mu.Lock()
+		m.away = true
+		m.mu.Unlock()
 		return false, m.client.Explain(err, "looking at namespace "+m.namespace)
 	}
 	if m.standing(looking) {

@@ -33,9 +33,11 @@ func watchMesh(t *testing.T, f *fakeMesh, reopen func(context.Context) (Mesh, er
 	ctx, stop := context.WithCancel(t.Context())
 	w := &watching{fakeMesh: f, t: t, rounds: make(chan *Report), stop: stop, ended: make(chan error, 1)}
 	o := WatchOptions{Namespace: testNamespace, Interval: 50 * time.Millisecond, Round: func(r *Report, sent Traffic) {
+		w.mu.Lock()
+		w.sent = sent
+		w.mu.Unlock()
 		select {
 		case w.rounds <- r:
-			w.sent = sent
 		case <-ctx.Done():
 		}
 	}}
@@ -114,10 +116,10 @@ func TestAWatchSeesWhatBreaksAndWhatIsMended(t *testing.T) {
 	if r := w.after(); r.ExitCode() != ExitPass {
 		t.Errorf("mended, and exit code %d: %v", r.ExitCode(), failures(r))
 	}
+	w.removed()
 	if n := w.sent.Requests["west"]; n == 0 || w.sent.Handshakes["west"] == 0 {
 		t.Errorf("nothing was counted: %+v", w.sent)
 	}
-	w.removed()
 	// The bound: nothing but steady loads, of one request a second at most.
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -27,6 +27,7 @@ const (
 	pkiDir        = "pki"
 	runsDir       = "runs"
 	verifyFile    = "verify.json"
+	reportFile    = "report.json"
 	existingFile  = "existing.json"
 )
 
@@ -210,6 +211,19 @@ func (d Dir) LastVerify() (json.RawMessage, error) {
 
 // SetLastVerify records the verdict of verify, any value that marshals to JSON.
 func (d Dir) SetLastVerify(v any) error { return d.WriteJSON(verifyFile, v) }
+
+// LastReport returns the last whole report of verify: unlike the verdict it outlives an `up` that
+// changes what was proven. Without one the error wraps fs.ErrNotExist.
+func (d Dir) LastReport() (json.RawMessage, error) {
+	var raw json.RawMessage
+	if err := d.ReadJSON(reportFile, &raw); err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// SetLastReport records a whole report of verify.
+func (d Dir) SetLastReport(v any) error { return d.WriteJSON(reportFile, v) }
 
 // ReadJSON reads a file of the folder into v. Without one the error wraps fs.ErrNotExist.
 func (d Dir) ReadJSON(name string, v any) error {

@@ -15,6 +15,7 @@
 //	  kubeconfig/     one file for each cluster
 //	  pki/            the root's certificate and key
 //	  existing.json   by which names clusters of the user's own were reached
-//	  verify.json     the last verdict
+//	  verify.json     the last verdict, void once something was changed
+//	  report.json     the last whole report of verify, to compare with
 //	  runs/           log, events and trace of the last 20 runs
 package state

@@ -79,7 +79,7 @@ func (b *baseline) data(m *plan.Mesh) (data []byte, where string, err error) {
 		return data, b.name, nil
 	}
 	where = "of the last verify"
-	data, err = m.State.LastVerify()
+	data, err = m.State.LastReport()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, where, diag.Hint(fmt.Errorf("there is no last report of %s to compare with", m.Topology.Metadata.Name), "`meshfed verify` of all suites and clusters keeps one")
 	}

@@ -56,7 +56,7 @@ func TestLastBaseline(t *testing.T) {
 	h := newHost(t)
 	dir, err := state.Open(h.state, "usmesh")
 	must(t, err)
-	must(t, dir.SetLastVerify(json.RawMessage(strings.Replace(reportBefore, "usmesh", "eumesh", 1))))
+	must(t, dir.SetLastReport(json.RawMessage(strings.Replace(reportBefore, "usmesh", "eumesh", 1))))
 	h.bundle()
 	h.call("verify", "-f", file(t, portless), "--baseline", "last").hinted(t, wrong, "the baseline of the last verify is of the topology eumesh", "of the same topology")
 }

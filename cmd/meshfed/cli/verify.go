@@ -124,7 +124,7 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 	a.report = report
 	if len(suites) == 0 && len(a.clusters) == 0 && !a.passive {
 		// Only a whole report says whether the mesh is proven.
-		if err := m.State.SetLastVerify(report); err != nil {
+		if err := errors.Join(m.State.SetLastVerify(report), m.State.SetLastReport(report)); err != nil {
 			return nil, err
 		}
 	}

@@ -153,7 +153,7 @@ func (w *watcher) round(report *verify.Report, sent verify.Traffic) {
 
 // lastFailover is the newest report of this host with the suite failover, which some `verify` made.
 func (w *watcher) lastFailover() *verify.Report {
-	data, err := w.mesh.State.LastVerify()
+	data, err := w.mesh.State.LastReport()
 	if err != nil {
 		return w.failover
 	}

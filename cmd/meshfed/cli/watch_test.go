@@ -47,7 +47,7 @@ func TestWatchRefuses(t *testing.T) {
 func TestWatchPrintsChanges(t *testing.T) {
 	dir, err := state.Open(t.TempDir(), "usmesh")
 	must(t, err)
-	must(t, dir.SetLastVerify(json.RawMessage(`{"apiVersion": "meshfed.io/v1alpha1", "kind": "VerifyReport", "topology": "usmesh", "clusters": ["west", "east"], "suites": ["failover"],
+	must(t, dir.SetLastReport(json.RawMessage(`{"apiVersion": "meshfed.io/v1alpha1", "kind": "VerifyReport", "topology": "usmesh", "clusters": ["west", "east"], "suites": ["failover"],
 		"checks": [{"id": "failover-switch", "suite": "failover", "from": "west", "to": "east", "variant": "errors", "status": "pass", "evidence": {"steadySeconds": 3.1}}]}`)))
 	good, err := verify.ReadReport([]byte(reportBefore))
 	must(t, err)
