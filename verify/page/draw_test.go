@@ -98,7 +98,7 @@ func TestTimeLinesThatAreNone(t *testing.T) {
 
 func TestFiguresAreBounded(t *testing.T) {
 	t.Parallel()
-	r := made(20, 1, always(verify.Pass))
+	r := made(12, 1, always(verify.Pass))
 	var line []int
 	for i := range 300 {
 		line = append(line, i%7)
@@ -106,7 +106,7 @@ func TestFiguresAreBounded(t *testing.T) {
 	for i := range r.Checks {
 		r.Checks[i].Evidence["timeline"] = map[string]any{"bucketMilliseconds": 100, r.Checks[i].From: line, "lost": line}
 	}
-	r.Checks[1000].Status = verify.Fail
+	r.Checks[300].Status = verify.Fail
 	text := drawn(t, r)
 	if len(text) >= Limit || !strings.Contains(text, "more time lines had no room") {
 		t.Errorf("%d bytes", len(text))
