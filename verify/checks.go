@@ -63,6 +63,8 @@ func Checks() []Check {
 			[]string{"LOC005"}, []Fact{FactProbes, FactFailover}, judgeLost},
 		{"failover-back", SuiteFailover, "local answers again in time after repair",
 			[]string{"LOC010"}, []Fact{FactProbes, FactFailover}, judgeBack},
+		{"failover-restored", SuiteFailover, "what a disruptive fault changed is as it was",
+			[]string{"LOC011"}, []Fact{FactFailover}, judgeRestored},
 
 		{"authorization-allowed", SuiteAuthorization, "an allowed identity is let in from another cluster",
 			[]string{"AUZ001", "NET008"}, []Fact{FactProbes, FactCalls}, judgeAllowed},

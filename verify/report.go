@@ -38,6 +38,8 @@ type Report struct {
 	// of the probes was left.
 	DurationSeconds float64 `json:"durationSeconds"`
 	RemovalSeconds  float64 `json:"removalSeconds"`
+	// Restored says which disruptive faults of an earlier run that was killed this one has undone.
+	Restored []string `json:"restored,omitempty"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
 	// Clusters and Suites that were asked for, in the order in which they are shown.

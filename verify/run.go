@@ -32,6 +32,8 @@ type Mesh struct {
 	// Outside are the clients outside of the mesh that ingress gateways are tried with; without
 	// one those checks are skipped.
 	Outside []Outside
+	// Network cuts clusters off for the failover suite; nil where that can not be done.
+	Network Network
 	// Owner is the owner id that the probe's objects are labelled with.
 	Owner string
 	// Tool is the version that stands in the report.
@@ -46,6 +48,11 @@ type Options struct {
 	Failover bool
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
+	// Disruptive lets the suite failover take gateways and networks away, journalled: see Fault.
+	Disruptive bool
+	// Journal is told every fault before it is made, to be kept where the caller keeps things. An
+	// error means that the fault is not made. May be nil.
+	Journal func(Fault) error
 	// Observe is told each result as soon as it is judged, one at a time. May be nil.
 	Observe func(Result)
 	// State is told what is being waited for, one at a time. May be nil.
@@ -98,7 +105,7 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 // report is everything that was judged, with what coverage demands.
 func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	report := newReport(s.mesh.Topology, clusters, suites, s.finish())
-	report.Tool = s.mesh.Tool
+	report.Tool, report.Restored = s.mesh.Tool, s.restored
 	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
 	report.StartedAt = started.UTC().Truncate(time.Millisecond)
 	report.DurationSeconds = rounded(time.Since(started))

@@ -39,7 +39,6 @@ func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
 	case "verify":
 		notBuilt(f, "passive", "", "look only, without probes")
-		notBuilt(f, "disruptive", "", "gateway and network faults too")
 		notBuilt(f, "baseline", "last|FILE", "what changed since a report")
 		notBuilt(f, "regression", "", "fail only for what a baseline passed")
 		notBuilt(f, "watch", "", "again and again")

@@ -59,7 +59,8 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.printPlan(cmd.Context(), m, planned); err != nil {
+			faults, err := a.printPlan(cmd.Context(), m, planned)
+			if err != nil {
 				return err
 			}
 			if out != "" {
@@ -67,7 +68,7 @@ func (a *app) plan() *cobra.Command {
 					return err
 				}
 			}
-			if detailed && changes(planned) {
+			if detailed && (changes(planned) || len(faults) > 0) {
 				return quietExit(diag.ExitWouldChange)
 			}
 			return nil
@@ -150,8 +151,25 @@ func (a *app) drawPlan() error {
 	return err
 }
 
-func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {
+// printPlan shows what would be done, and before all the disruptive faults that `up` restores
+// first, which it returns.
+func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) ([]string, error) {
+	found, err := m.Faults(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	for _, f := range found {
+		faults = append(faults, f.Told())
+	}
+	return faults, a.writePlan(ctx, m, planned, faults)
+}
+
+func (a *app) writePlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned, faults []string) error {
 	if a.output != "json" {
+		for _, fault := range faults {
+			fmt.Fprintln(a.Out, "fault:", fault)
+		}
 		err := ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
 		for _, name := range m.Dropped() {
 			if !m.PruneClusters && err == nil {
@@ -162,8 +180,9 @@ func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Plann
 	}
 	return writeJSON(a.Out, struct {
 		header
-		Steps []graph.Planned `json:"steps"`
-	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned})
+		Steps  []graph.Planned `json:"steps"`
+		Faults []string        `json:"faults,omitempty"`
+	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned, faults})
 }
 
 func changes(planned []graph.Planned) bool {

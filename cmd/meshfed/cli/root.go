@@ -56,6 +56,8 @@ type app struct {
 	looksOnly bool
 	// failover says that the command verifies the suite failover too, unless suites are named.
 	failover bool
+	// disruptive says that it takes gateways and networks away too.
+	disruptive bool
 }
 
 // Run executes one command line and returns the exit code. It blocks until the command

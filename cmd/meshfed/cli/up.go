@@ -80,6 +80,9 @@ func (a *app) up() *cobra.Command {
 				}
 			}
 			a.saySource(m)
+			if err := a.restoreFaults(ctx, m, m.Selected()); err != nil {
+				return err
+			}
 			return a.runUp(ctx, m, saved, verifyMode)
 		},
 	}

@@ -31,6 +31,9 @@ func (a *app) verify() *cobra.Command {
 			if err := checkSuites(a.suites); err != nil {
 				return usage(err)
 			}
+			if a.disruptive && len(a.suites) > 0 && !contains(a.suites, verify.SuiteFailover) {
+				return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which --suite leaves out"), "add failover to --suite"))
+			}
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
 				return usage(diag.Hint(errors.New("--contexts and --file exclude each other"), "with a file, name clusters with --clusters"))
@@ -52,6 +55,7 @@ func (a *app) verify() *cobra.Command {
 				return err
 			}
 			defer closeRun(folder)
+			a.sayDisruptive(m)
 			report, err := a.runVerify(ctx, m, folder, a.suites, true)
 			if report == nil {
 				return err
@@ -64,6 +68,7 @@ func (a *app) verify() *cobra.Command {
 	}
 	a.reportFlag(c)
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
+	c.Flags().BoolVar(&a.disruptive, "disruptive", false, "suite failover: also take each east-west gateway, and the network between clusters, away for seconds")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
 	return c
 }
@@ -74,7 +79,7 @@ func (a *app) verify() *cobra.Command {
 func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFolder, suites []string, failover bool) (*verify.Report, error) {
 	var report *verify.Report
 	step := graph.Step{
-		ID: "verify", Title: "proof of every pair", Timeout: 10 * time.Minute, Expected: 20 * time.Second,
+		ID: "verify", Title: "proof of every pair", Timeout: a.verifyTime(m), Expected: 20 * time.Second,
 		Look: func(context.Context) (graph.Change, error) {
 			if report != nil {
 				return graph.Change{Action: graph.None}, nil
@@ -87,7 +92,8 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 				return err
 			}
 			report, err = verify.Run(ctx, mesh, verify.Options{
-				Suites: suites, Failover: failover, Clusters: m.Selected(),
+				Suites: suites, Failover: failover, Clusters: m.Selected(), Disruptive: a.disruptive,
+				Journal: func(f verify.Fault) error { return folder.Journal(faultsFile, f) },
 				Observe: func(r verify.Result) { logResult(folder, r) },
 				State:   func(text string) { graph.State(ctx, "%s", text) },
 			})
@@ -142,6 +148,9 @@ func proofBlock(report *verify.Report) ui.Block {
 		block.Mark = ui.Inconclusive
 	default:
 		block.Mark = ui.Fail
+	}
+	for _, r := range report.Restored {
+		block.Notes = append(block.Notes, "restored what a killed run had left: "+r)
 	}
 	for _, s := range report.Substitutions {
 		block.Notes = append(block.Notes, "substitution: "+s)

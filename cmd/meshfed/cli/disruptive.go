@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/verify"
+)
+
+// faultsFile of a run folder holds every disruptive fault of the run, a line of JSON each.
+const faultsFile = "faults.jsonl"
+
+const (
+	// proofTime bounds a verification, disruptionTime is what each disruptive fault may add: the
+	// longest load of the probe.
+	proofTime      = 10 * time.Minute
+	disruptionTime = 3 * time.Minute
+)
+
+// verifyTime bounds a verification. Of disruptive faults there are at most two for each cluster.
+func (a *app) verifyTime(m *plan.Mesh) time.Duration {
+	if !a.disruptive {
+		return proofTime
+	}
+	return proofTime + time.Duration(2*len(m.Selected()))*disruptionTime
+}
+
+// sayDisruptive says beforehand what --disruptive touches.
+func (a *app) sayDisruptive(m *plan.Mesh) {
+	if !a.disruptive || a.quiet {
+		return
+	}
+	for _, line := range verify.Touches(m.Topology, a.clusters, m.Wires()) {
+		fmt.Fprintln(a.Err, "disruptive:", line)
+	}
+}
+
+// restoreFaults undoes, before anything else, what a killed `verify --disruptive` has left.
+func (a *app) restoreFaults(ctx context.Context, m *plan.Mesh, clusters []string) error {
+	say := func(text string) {
+		if !a.quiet {
+			fmt.Fprintln(a.Err, "fault:", text)
+		}
+	}
+	restored, err := m.RestoreFaults(ctx, clusters, say)
+	for _, f := range restored {
+		say("restored what a killed run had left: " + f.Undone())
+	}
+	if err != nil {
+		return diag.Hint(err, "`"+a.command("status")+"` shows what is left")
+	}
+	return nil
+}
