@@ -224,6 +224,10 @@ func (s *session) fetch(ctx context.Context, r *run, method string) error {
 	for _, o := range rep.Outcomes {
 		r.line.Clusters = append(r.line.Clusters, s.answered(o))
 	}
+	if s.options.Live != nil {
+		st := r.line.read(r.pair()).until(rep.Complete)
+		s.options.Live(Progress{r.key.From, r.key.To, r.key.Variant, st.local, st.remote, st.lost, st.fault, st.repair})
+	}
 	return nil
 }
 

@@ -53,6 +53,9 @@ type Options struct {
 	// Journal is told every fault before it is made, to be kept where the caller keeps things. An
 	// error means that the fault is not made. May be nil.
 	Journal func(Fault) error
+	// Live is told, several times a second and by several at once, how far a load of the suite
+	// failover is. May be nil.
+	Live func(Progress)
 	// Observe is told each result as soon as it is judged, one at a time. May be nil.
 	Observe func(Result)
 	// State is told what is being waited for, one at a time. May be nil.
@@ -61,6 +64,15 @@ type Options struct {
 	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
 	// May be nil.
 	Judged func(*Report)
+}
+
+// Progress is who answered a load so far, in steps of probe.BucketWidth.
+type Progress struct {
+	From, To, Variant string
+	// Own, Other and Lost count answers of From, those of To, and what was lost.
+	Own, Other, Lost []int
+	// Fault and Repair are the steps in which those were; 0 before they are.
+	Fault, Repair int
 }
 
 // ErrBusy is what errors.Is finds when another verification is under way in a cluster.

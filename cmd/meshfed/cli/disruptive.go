@@ -10,6 +10,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/ui"
 	"github.com/meshfed/meshfed/verify"
 )
 
@@ -38,6 +39,13 @@ func (a *app) sayDisruptive(m *plan.Mesh) {
 	}
 	for _, line := range verify.Touches(m.Topology, a.clusters, m.Wires()) {
 		fmt.Fprintln(a.Err, "disruptive:", line)
+	}
+}
+
+// drawLoad draws a load of the suite failover where --live asked for it.
+func (a *app) drawLoad(p verify.Progress) {
+	if a.live && a.timeline != nil {
+		a.timeline(ui.Timeline{Label: p.From + " -> " + p.To + " " + p.Variant, Own: p.Own, Other: p.Other, Lost: p.Lost, Fault: p.Fault, Repair: p.Repair})
 	}
 }
 

@@ -34,7 +34,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{"up --prune-clusters --clusters west -f " + example, "--prune-clusters is about the whole file", "leave one of the two out"},
 		{"plan --out x -o dot -f " + example, "-o dot looks at none", "leave one of the two out"},
 		{"verify --passive", "`meshfed verify --passive` is not built yet", "meshfed verify --help"},
-		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
+		{"verify --disruptive --suite trust -f " + example, "--disruptive is about the suite failover", "add failover to --suite"},
 		{"verify --baseline last", "`meshfed verify --baseline` is not built yet", "meshfed verify --help"},
 		{"verify --watch --regression", "`meshfed verify --regression` is not built yet", "meshfed verify --help"},
 		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},

@@ -69,6 +69,7 @@ func (a *app) verify() *cobra.Command {
 	a.reportFlag(c)
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
 	c.Flags().BoolVar(&a.disruptive, "disruptive", false, "suite failover: also take each east-west gateway, and the network between clusters, away for seconds")
+	c.Flags().BoolVar(&a.live, "live", false, "draw the time lines of the suite failover in the terminal, as they happen")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: trust, discovery, weights, locality, failover, authorization")
 	return c
 }
@@ -95,12 +96,16 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 				Suites: suites, Failover: failover, Clusters: m.Selected(), Disruptive: a.disruptive,
 				Journal: func(f verify.Fault) error { return folder.Journal(faultsFile, f) },
 				Observe: func(r verify.Result) { logResult(folder, r) },
+				Live:    a.drawLoad,
 				State:   func(text string) { graph.State(ctx, "%s", text) },
 			})
 			return err
 		},
 	}
 	observe, done := a.watch(folder, []graph.Step{step})
+	if a.live && a.timeline == nil && !a.quiet {
+		fmt.Fprintln(a.Err, "warning: --live draws on a terminal, without -v, and there is none here; the time lines are in the report")
+	}
 	result := graph.Run(ctx, []graph.Step{step}, graph.Options{Observe: observe})
 	done()
 	if report == nil {

@@ -6,7 +6,6 @@ package kind
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ const cutTable = "inet meshfed_fault"
 // of an nftables set have a time-out. It needs no process, of ours or in the node, and it goes
 // with a node and with its restart. Cut is idempotent; a second one counts from then.
 func (p *Provider) Cut(ctx context.Context, name string, others []string, ranges []topology.AddressRange, lasts time.Duration) error {
-	var sources []string
+	ranges = slices.Clone(ranges)
 	for _, other := range others {
 		list, err := p.nodes(ctx, other)
 		if err != nil {
@@ -34,16 +33,11 @@ func (p *Provider) Cut(ctx context.Context, name string, others []string, ranges
 		}
 		for _, c := range list {
 			if addr := c.Networks[p.network]; addr.IsValid() {
-				sources = append(sources, addr.String())
+				ranges = append(ranges, topology.AddressRange{First: addr, Last: addr})
 			}
 		}
 	}
-	for _, r := range ranges {
-		if !holdsAny(r, sources) {
-			sources = append(sources, interval(r))
-		}
-	}
-	return p.filter(ctx, name, cutScript(sources, lasts))
+	return p.filter(ctx, name, cutScript(ranges, lasts))
 }
 
 // Mend ends a cut. It is idempotent, and content where there is none.
@@ -68,11 +62,15 @@ func (p *Provider) filter(ctx context.Context, name, script string) error {
 
 // cutScript drops what comes from some addresses before anything else looks at it (Netfilter's
 // priority of raw, -300: before connection tracking, and before kube-proxy).
-func cutScript(sources []string, lasts time.Duration) string {
+func cutScript(sources []topology.AddressRange, lasts time.Duration) string {
 	seconds := max(1, int((lasts+time.Second-1)/time.Second))
-	elements := make([]string, len(sources))
-	for i, s := range sources {
-		elements[i] = fmt.Sprintf("%s timeout %ds", s, seconds)
+	var elements []string
+	for i, r := range sources {
+		// A set refuses elements that overlap.
+		if !slices.ContainsFunc(slices.Delete(slices.Clone(sources), i, i+1), func(o topology.AddressRange) bool { return holds(o, r) && o != r }) &&
+			!slices.Contains(sources[:i], r) {
+			elements = append(elements, fmt.Sprintf("%s timeout %ds", interval(r), seconds))
+		}
 	}
 	return fmt.Sprintf(`table %[1]s {}
 delete table %[1]s
@@ -98,10 +96,7 @@ func interval(r topology.AddressRange) string {
 	return r.String()
 }
 
-// holdsAny says whether an address lies in a range: overlapping elements of a set are refused.
-func holdsAny(r topology.AddressRange, sources []string) bool {
-	return slices.ContainsFunc(sources, func(s string) bool {
-		addr, err := netip.ParseAddr(s)
-		return err == nil && r.First.Compare(addr) <= 0 && addr.Compare(r.Last) <= 0
-	})
+// holds says whether all of one range lies in another.
+func holds(outer, inner topology.AddressRange) bool {
+	return outer.First.Compare(inner.First) <= 0 && inner.Last.Compare(outer.Last) <= 0
 }
