@@ -95,7 +95,13 @@ func killed(t *testing.T, m *mesh) {
 // returns how it ended; took is from the signal to the end.
 func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
 	m.t.Helper()
-	cmd := m.command(m.t.Context(), "up", "--verify", "never", "-v")
+	return m.stop(signal, when, "up", "--verify", "never", "-v")
+}
+
+// stop sends a signal to a command as soon as the condition holds.
+func (m *mesh) stop(signal os.Signal, when func(out string) bool, args ...string) result {
+	m.t.Helper()
+	cmd := m.command(m.t.Context(), args...)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -107,10 +113,10 @@ func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
 	for !when(out.String()) {
 		select {
 		case err := <-ended:
-			m.t.Fatalf("up ended by itself: %v\n%s", err, out.String())
+			m.t.Fatalf("%s ended by itself: %v\n%s", args[0], err, out.String())
 		case <-deadline:
 			_ = cmd.Process.Kill()
-			m.t.Fatalf("up did not get there in 10 minutes:\n%s", out.String())
+			m.t.Fatalf("%s did not get there in 10 minutes:\n%s", args[0], out.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
