@@ -75,6 +75,16 @@ func (w wires) Mend(ctx context.Context, cluster string) error {
 	return w.m.Provider.Mend(ctx, w.m.Topology.KindName(cluster))
 }
 
+// Reached are the selected clusters to which a connection has been made.
+func (m *Mesh) Reached() []string {
+	return slices.DeleteFunc(m.Selected(), func(name string) bool {
+		known := m.connection(name)
+		known.Lock()
+		defer known.Unlock()
+		return known.client == nil
+	})
+}
+
 // RestoreFaults undoes what a killed `verify --disruptive` left in the named clusters and says
 // what it undid: see verify.Restore. Clusters that do not exist or do not answer are left out.
 // It is idempotent.
@@ -86,11 +96,11 @@ func (m *Mesh) RestoreFaults(ctx context.Context, names []string, state func(str
 	return verify.Restore(ctx, clients, m.Wires(), state)
 }
 
-// Faults are the disruptive faults that are in the journals of the selected clusters, under way
-// or left by a run that was killed. It changes nothing. An error is about the clusters that
-// could not be asked; what the others say comes with it.
+// Faults are the disruptive faults that are in the journals of the clusters that were reached,
+// under way or left by a run that was killed. It changes nothing. An error is about the clusters
+// that could not be asked; what the others say comes with it.
 func (m *Mesh) Faults(ctx context.Context) ([]verify.Fault, error) {
-	clients, _ := m.live(ctx, m.Selected())
+	clients, _ := m.live(ctx, m.Reached())
 	return faults(ctx, clients)
 }
 

@@ -32,6 +32,15 @@ func (a *app) verifyTime(m *plan.Mesh) time.Duration {
 	return proofTime + time.Duration(2*len(m.Selected()))*disruptionTime
 }
 
+// verifyExpected is the median of a verification on two cores. It only serves the estimate of
+// the time left.
+func (a *app) verifyExpected(m *plan.Mesh) time.Duration {
+	if !a.disruptive {
+		return 20 * time.Second
+	}
+	return 20*time.Second + time.Duration(2*len(m.Selected())-1)*10*time.Second
+}
+
 // sayDisruptive says beforehand what --disruptive touches.
 func (a *app) sayDisruptive(m *plan.Mesh) {
 	if !a.disruptive || a.quiet {

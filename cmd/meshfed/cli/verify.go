@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +40,9 @@ func (a *app) verify() *cobra.Command {
 			m, err := a.openAny(ctx, contexts)
 			if err != nil {
 				return err
+			}
+			if suites := m.Topology.Spec.Verify.Suites; a.disruptive && len(a.suites) == 0 && len(suites) > 0 && !contains(suites, verify.SuiteFailover) {
+				return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which spec.verify.suites leaves out"), "--suite failover names it"))
 			}
 			if err := m.Recover(ctx, true); err != nil {
 				return err
@@ -80,7 +82,7 @@ func (a *app) verify() *cobra.Command {
 func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFolder, suites []string, failover bool) (*verify.Report, error) {
 	var report *verify.Report
 	step := graph.Step{
-		ID: "verify", Title: "proof of every pair", Timeout: a.verifyTime(m), Expected: 20 * time.Second,
+		ID: "verify", Title: "proof of every pair", Timeout: a.verifyTime(m), Expected: a.verifyExpected(m),
 		Look: func(context.Context) (graph.Change, error) {
 			if report != nil {
 				return graph.Change{Action: graph.None}, nil
