@@ -116,9 +116,13 @@ func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
 	}
 	busy := diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, c.Cluster, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
 	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + ns.Name + " of " + c.Cluster, Interval: heartbeat / 4, Deadline: deadAfter},
-		func(ctx context.Context) (bool, string, error) {
+		func(context.Context) (bool, string, error) {
+			// Not cut off by the deadline of the wait: client-go complains on stderr about a body
+			// that it could not read.
+			one, cancel := context.WithTimeout(ctx, heartbeat)
+			defer cancel()
 			now := &corev1.Namespace{}
-			err := c.Get(ctx, types.NamespacedName{Name: ns.Name}, now)
+			err := c.Get(one, types.NamespacedName{Name: ns.Name}, now)
 			switch {
 			case kube.Absent(err) || (err == nil && now.DeletionTimestamp != nil):
 				return true, "", nil

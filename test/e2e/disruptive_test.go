@@ -122,20 +122,20 @@ func killedWithoutGateway(t *testing.T, m *mesh) {
 
 // killedWithoutNetwork is restored by the next up.
 func killedWithoutNetwork(t *testing.T, m *mesh) {
-	m.whileAway(syscall.SIGKILL, "west", func() client.Object { return m.westNode() })
-	tables := func() string {
-		return m.engine.output(t, "exec", m.westNode().Name, "nft", "list", "tables")
+	cut := func() bool {
+		return strings.Contains(m.engine.output(t, "exec", m.westNode().Name, "nft", "list", "tables"), "inet meshfed_fault")
 	}
-	if !strings.Contains(tables(), "inet meshfed_fault") {
-		t.Log("the kill came before the cut")
+	m.stop(syscall.SIGKILL, func(string) bool { return cut() }, "verify", "--suite", "failover", "--disruptive")
+	if m.faultOn("west", m.westNode()) == "" {
+		t.Error("a cut that no object tells of")
 	}
 	m.reported("lets nothing through from east")
 	r := m.run("up", "--verify", "never")
 	if r.code != 0 || !strings.Contains(r.stderr, "restored what a killed run had left: Node "+m.westNode().Name+" of west lets everything through again") {
 		t.Errorf("up: %s", r)
 	}
-	if left := tables(); strings.Contains(left, "meshfed_fault") || m.faultOn("west", m.westNode()) != "" {
-		t.Errorf("left: %s", left)
+	if left := m.faultOn("west", m.westNode()); cut() || left != "" {
+		t.Errorf("left: a cut: %v, journal %q", cut(), left)
 	}
 	m.must("verify", "--suite", "discovery") // also removes the probes that were left
 	m.unchanged("after up mended the network")
