@@ -70,8 +70,19 @@ tools: build # Both engines and the bundle: what the end-to-end tests use.
 	@hack/host.sh test
 	@bin/meshfed bundle build
 
+.PHONY: browser
+browser: ## Reports in a real browser; installs Chromium
+	@hack/host.sh browser
+	@MESHFED_CHROMIUM=chromium go test -count 1 -timeout 15m ./test/browser
+
+.PHONY: pictures
+pictures: ## Make the pictures in docs/reports anew from recorded reports
+	@hack/host.sh browser
+	@go test ./verify/page -run TestCards -update
+	@MESHFED_CHROMIUM=chromium go test ./test/browser -run TestPictures -update
+
 .PHONY: test
-test: unit tools ## Everything that fits two cores: unit, integration and end-to-end tests
+test: unit tools browser ## Everything that fits two cores: unit, integration, browser and end-to-end tests
 	@MESHFED_BIN=$(CURDIR)/bin/meshfed go test -tags e2e -count 1 -timeout 75m -v ./test/e2e
 
 .PHONY: e2e-all

@@ -85,7 +85,34 @@ func (e IstiodExposure) Do(ctx context.Context, c *kube.Client, _ graph.Change) 
 	return c.ApplyValidated(ctx, e.Objects()...)
 }
 
-// Remove deletes both; absent is success.
+// LookRemove says delete when either object is there and ours.
+func (e IstiodExposure) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	found, err := e.ours(ctx, c)
+	if err != nil || len(found) == 0 {
+		return graph.Change{Action: graph.None}, err
+	}
+	return graph.Change{Action: graph.Delete, Reason: "Gateway " + topology.IstiodGateway + " is there and the file does not ask for it"}, nil
+}
+
+// Remove deletes those of the two that are ours; absent is success.
 func (e IstiodExposure) Remove(ctx context.Context, c *kube.Client) error {
-	return c.Remove(ctx, e.Objects()...)
+	found, err := e.ours(ctx, c)
+	if err != nil {
+		return err
+	}
+	return c.Remove(ctx, found...)
+}
+
+func (e IstiodExposure) ours(ctx context.Context, c *kube.Client) (found []client.Object, err error) {
+	for _, object := range e.Objects() {
+		err := c.Get(ctx, client.ObjectKeyFromObject(object), object)
+		switch {
+		case kube.Absent(err):
+		case err != nil:
+			return nil, c.Explain(err, "reading what exposes istiod, "+topology.IstiodGateway)
+		case ours(object, e.Labels):
+			found = append(found, object)
+		}
+	}
+	return found, nil
 }

@@ -6,7 +6,8 @@
 # is there. What for is the argument:
 #   engine  to make clusters: a container engine, when neither Docker nor podman is there
 #   build   to build images from source: mmdebstrap too
-#   test    to run the end-to-end tests: both engines, whatever else is there
+#   test    to run all tests: both engines, whatever else is there, and a browser for the reports
+#   browser the browser alone, with a typeface for its pictures
 set -euo pipefail
 
 purpose=${1:-engine}
@@ -26,6 +27,13 @@ podman_parts() {
   have ip || missing+=(iproute2)
 }
 
+browser_parts() {
+  have chromium || missing+=(chromium)
+  # Chromium brings no typeface; without one pictures of pages have no letters. DejaVu has the marks.
+  [ -d /usr/share/fonts/opentype/inter ] || missing+=(fonts-inter)
+  [ -f /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf ] || missing+=(fonts-dejavu-core)
+}
+
 case $purpose in
   engine) docker_runs || podman_parts ;;
   build)
@@ -36,10 +44,12 @@ case $purpose in
     podman_parts
     have mmdebstrap || missing+=(mmdebstrap)
     have dockerd || missing+=(docker.io)
+    browser_parts
     ;;
+  browser) browser_parts ;;
   *)
     echo "error: unknown purpose $purpose" >&2
-    echo "hint: hack/host.sh engine, build or test" >&2
+    echo "hint: hack/host.sh engine, build, test or browser" >&2
     exit 2
     ;;
 esac

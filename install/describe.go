@@ -28,15 +28,29 @@ import (
 // answer. It changes nothing, and blocks for some requests. What can not be read for lack of
 // rights is an error.
 func Describe(ctx context.Context, name string, c *kube.Client) (Found, error) {
+	d := describer{c: c, releases: map[string]Origin{}}
+	return d.describe(ctx, name, []part{
+		d.record, d.helm, d.system, d.mode, d.nodes, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
+	})
+}
+
+// DescribeMesh reads as much of Found as says which cluster of which mesh this is, and no Secret:
+// control planes, gateways, network and locality. It changes nothing, and blocks for some requests.
+func DescribeMesh(ctx context.Context, name string, c *kube.Client) (Found, error) {
+	d := describer{c: c, releases: map[string]Origin{}}
+	return d.describe(ctx, name, []part{d.record, d.system, d.nodes, d.controls, d.gateways})
+}
+
+// part reads some of Found.
+type part = func(context.Context, *Found) error
+
+func (d describer) describe(ctx context.Context, name string, parts []part) (Found, error) {
 	f := Found{Cluster: name}
 	var err error
-	if f.Kubernetes, err = c.Version(ctx); err != nil {
+	if f.Kubernetes, err = d.c.Version(ctx); err != nil {
 		return f, err
 	}
-	d := describer{c: c, releases: map[string]Origin{}}
-	for _, part := range []func(context.Context, *Found) error{
-		d.record, d.helm, d.system, d.mode, d.nodes, d.controls, d.roots, d.gateways, d.peers, d.webhooks, d.definitions, d.balancer,
-	} {
+	for _, part := range parts {
 		if err := part(ctx, &f); err != nil {
 			return f, err
 		}

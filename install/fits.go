@@ -141,13 +141,14 @@ func (j *fitting) gateways() {
 			cross = append(cross, g)
 		}
 		named := g.Namespace == topology.SystemNamespace && (g.Name == topology.EastWestGateway || g.Name == topology.IngressGateway)
-		switch {
-		case named && !j.ours(g.Origin) && j.c.Manage.Gateways && !j.adopt():
+		if named && !j.ours(g.Origin) && j.c.Manage.Gateways && !j.adopt() {
 			j.no("`provider: {kubeconfig: {adopt: true}}` takes it over; `manage: {gateways: false}` leaves it to whoever owns it",
 				"Service %s/%s is there already, installed by %s", g.Namespace, g.Name, g.Origin)
-		case g.Network != "" && g.Network != j.c.Network:
+		}
+		if g.Network != "" && g.Network != j.c.Network {
 			j.no("write that network for the cluster, or change the label", "Service %s/%s is the gateway of network %s, and the file says %s", g.Namespace, g.Name, g.Network, j.c.Network)
-		case g.CrossNetwork && len(g.Addresses) == 0 && len(g.Hostnames) > 0 && len(j.c.EastWest.Addresses) == 0:
+		}
+		if g.CrossNetwork && len(g.Addresses) == 0 && len(g.Hostnames) > 0 && len(j.c.EastWest.Addresses) == 0 {
 			j.no("write eastWest: {addresses: [...]} with addresses that the name has and keeps",
 				"the gateway %s/%s has only a host name, %s, and proxies of the other networks need addresses", g.Namespace, g.Name, g.Hostnames[0])
 		}

@@ -135,4 +135,10 @@ func TestFitsTellsAll(t *testing.T) {
 	if errs := f.Fits(own(t, adopted), us); len(errs) != 3 {
 		t.Errorf("%d problems: %v", len(errs), errs)
 	}
+	f = with(empty(), func(f *Found) {
+		f.Gateways = []FoundGateway{{Name: "istio-eastwestgateway", Namespace: "istio-system", Network: "net9", CrossNetwork: true, Hostnames: []string{"x.elb.example"}}}
+	})
+	if errs := f.Fits(own(t, plain), us); len(errs) != 3 {
+		t.Errorf("of one gateway %d problems: %v", len(errs), errs)
+	}
 }

@@ -4,14 +4,14 @@
 package topology
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/invopop/jsonschema"
+
+	schemas "github.com/meshfed/meshfed/internal/schema"
 )
 
 // generateSchema makes the schema: structure and words from the types, descriptions from their
@@ -19,12 +19,11 @@ import (
 // because it is not built yet from refusals.
 func generateSchema(t testing.TB) []byte {
 	t.Helper()
-	r := &jsonschema.Reflector{DoNotReference: true, ExpandedStruct: true, Anonymous: true, RequiredFromJSONSchemaTags: true, Mapper: duration}
-	if err := r.AddGoComments("github.com/meshfed/meshfed/topology", ".", jsonschema.WithFullComment()); err != nil {
+	root, err := schemas.Reflect(&jsonschema.Reflector{RequiredFromJSONSchemaTags: true, Mapper: duration}, &Topology{},
+		SchemaID, "meshfed topology", "github.com/meshfed/meshfed/topology", ".")
+	if err != nil {
 		t.Fatal(err)
 	}
-	root := r.Reflect(&Topology{})
-	root.Version, root.ID, root.Title = jsonschema.Version, SchemaID, "meshfed topology"
 	fields := map[string]*jsonschema.Schema{"": root}
 	describeFields(t, fields, "", root, reflect.TypeFor[Topology]())
 	for path, limit := range schemaLimits() {
@@ -36,14 +35,11 @@ func generateSchema(t testing.TB) []byte {
 	for _, row := range refusals() {
 		plan(t, fields, row)
 	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(root); err != nil {
+	text, err := schemas.Encode(root)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return out.Bytes()
+	return text
 }
 
 func duration(of reflect.Type) *jsonschema.Schema {
@@ -77,12 +73,7 @@ func describeFields(t testing.TB, fields map[string]*jsonschema.Schema, path str
 			}
 			child := join(path, key)
 			fields[child] = property
-			// Comments speak of fields by their Go names, and users know the keys.
-			text := strings.Join(strings.Fields(property.Description), " ")
-			if rest, ok := strings.CutPrefix(text, field.Name); ok && key != strings.ToLower(field.Name) {
-				text = key + rest
-			}
-			property.Description = text
+			schemas.Describe(property, field, key)
 			if enum := field.Tag.Get("enum"); enum != "" {
 				for word := range strings.SplitSeq(enum, ",") {
 					property.Enum = append(property.Enum, word)

@@ -130,9 +130,15 @@ func (t *Topology) ServesThroughGateway(cluster string) bool {
 // the cluster: an istiod reads it there, for a cluster that is reached so.
 func (t *Topology) ExposesServices(cluster string) bool {
 	c := t.Cluster(cluster)
-	return c != nil && c.HoldsConfig() && slices.ContainsFunc(t.Members(), func(name string) bool {
-		return t.Cluster(name).Config == cluster && t.CrossesNetworks(name)
-	})
+	if c == nil || !c.HoldsConfig() {
+		return false
+	}
+	for i := range t.Spec.Clusters {
+		if member := &t.Spec.Clusters[i]; member.Config == cluster && t.CrossesNetworks(member.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // CrossesNetworks says whether the cluster's services are reached from another network.

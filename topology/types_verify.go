@@ -32,7 +32,7 @@ type ServiceProbe struct {
 
 // Verify tunes the proof.
 type Verify struct {
-	// Suites to run, each once: trust, discovery, weights, locality, failover, authorization.
+	// Suites to run, each once: trust, discovery, weights, locality, failover, authorization, gateway.
 	// Default: all that apply.
 	Suites []string `json:"suites,omitempty"`
 	// Failover holds the thresholds of the failover suite.

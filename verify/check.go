@@ -13,15 +13,16 @@ const (
 	SuiteLocality      = "locality"
 	SuiteFailover      = "failover"
 	SuiteAuthorization = "authorization"
+	SuiteGateway       = "gateway"
 )
 
 // Suites lists the suites that are built, in the order in which they are shown.
 func Suites() []string {
-	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization}
+	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization, SuiteGateway}
 }
 
 // planned lists suites that are designed and not built; asking for them is refused by name.
-func planned() []string { return []string{"gateway", "dns", "services"} }
+func planned() []string { return []string{"dns", "services"} }
 
 // Fact names an observation that checks rest on.
 type Fact string
@@ -52,12 +53,22 @@ const (
 	FactEven   Fact = "even"
 	FactShares Fact = "shares"
 	FactLocal  Fact = "local"
+	// FactWithin: calls inside of each cluster, and what may keep them out.
+	FactWithin Fact = "within"
 	// FactCalls: allowed and denied calls.
 	FactCalls Fact = "calls"
+	// FactKnocks: calls at east-west gateways that must be refused, and one that must not.
+	FactKnocks Fact = "knocks"
+	// FactExposed: the mTLS mode of workloads behind east-west gateways.
+	FactExposed Fact = "exposed"
 	// FactOutside: calls of clients outside of the mesh.
 	FactOutside Fact = "outside"
 	// FactFailover: time lines of a steady load under faults.
 	FactFailover Fact = "failover"
+	// FactHeld: the certificates that proxies hold, FactReach: the services of which they have
+	// endpoints in other clusters.
+	FactHeld  Fact = "held"
+	FactReach Fact = "reach"
 )
 
 // Check is one question with its judgement.
@@ -99,6 +110,22 @@ func selected(suites []string) []Check {
 	}
 	return some
 }
+
+// passive says whether a check rests only on what is seen without a probe, and without a Secret
+// unless those may be read.
+func (c Check) passive(secrets bool) bool {
+	seen := []Fact{FactControl, FactNodes, FactGateways, FactViews, FactHeld, FactReach}
+	if secrets {
+		seen = append(seen, FactSigners, FactRoots, FactServed)
+	}
+	return !slices.ContainsFunc(c.Needs, func(f Fact) bool { return !slices.Contains(seen, f) })
+}
+
+// alone says whether a check is for runs without probes only: others know it better.
+func (c Check) alone() bool { return slices.Contains(c.Needs, FactReach) }
+
+// PassiveSuites lists the suites of which something can be proven without probes.
+func PassiveSuites() []string { return []string{SuiteTrust, SuiteDiscovery} }
 
 // needs is the set of facts that some checks rest on.
 func needs(checks []Check) map[Fact]bool {

@@ -55,12 +55,19 @@ func (m *member) claim(ctx context.Context) error {
 	for range 3 {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace, Labels: labels,
 			Annotations: map[string]string{annotationBy: whoami(), annotationAlive: time.Now().UTC().Format(time.RFC3339Nano)}}}
-		err := m.client.Create(ctx, ns)
+		making, cancel := outlive(ctx, hurry) // who interrupts must not keep it from being known
+		err := m.client.Create(making, ns)
+		cancel()
 		if err == nil {
 			m.mu.Lock()
 			m.claimed = true
 			m.mu.Unlock()
 			return nil
+		}
+		if apierrors.ReasonForError(err) == metav1.StatusReasonUnknown {
+			m.mu.Lock()
+			m.unheard = ns.Annotations // no answer of the API server: it may be made all the same
+			m.mu.Unlock()
 		}
 		if !apierrors.IsAlreadyExists(err) {
 			return m.client.Explain(err, "making the probe namespace "+m.namespace)
@@ -162,13 +169,13 @@ func (m *member) beat(ctx context.Context) {
 	}
 }
 
-// remove ends the forwards and deletes the namespace if this run made it.
+// remove ends the forwards and deletes the namespace if this run made it, or may have.
 func (m *member) remove(ctx context.Context) error {
 	m.forget("", "")
 	m.mu.Lock()
-	claimed := m.claimed
+	claimed, unheard := m.claimed, m.unheard
 	m.mu.Unlock()
-	if !claimed {
+	if !claimed && !m.bears(ctx, unheard) {
 		return nil
 	}
 	if err := m.drop(ctx); err != nil {
@@ -179,6 +186,19 @@ func (m *member) remove(ctx context.Context) error {
 		return nil // interrupted: the API has accepted it and ends it alone
 	}
 	return err
+}
+
+// bears says whether the namespace is there and bears the annotations of a creation whose answer
+// was not heard.
+func (m *member) bears(ctx context.Context, unheard map[string]string) bool {
+	if unheard == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, hurry)
+	defer cancel()
+	ns := &corev1.Namespace{}
+	err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, ns)
+	return err == nil && ns.Annotations[annotationBy] == unheard[annotationBy] && ns.Annotations[annotationAlive] == unheard[annotationAlive]
 }
 
 // delete removes the namespace and blocks until it is gone.

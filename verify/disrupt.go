@@ -219,7 +219,7 @@ func (d *disruption) replaced(ctx context.Context, f Fault) string {
 	if !ok || obj.GetAnnotations()[AnnotationFault] == "" || gateway.Spec.Replicas == nil || *gateway.Spec.Replicas == 0 {
 		return ""
 	}
-	return fmt.Sprintf("somebody else scaled %s of %s to %d while it was away, and that stays; it had %s", f.Object, f.Cluster, *gateway.Spec.Replicas, counted(f.Replicas))
+	return fmt.Sprintf("somebody else scaled %s of %s to %d while it was away, and that stays; it had %s", f.Object, f.Cluster, *gateway.Spec.Replicas, someReplicas(f.Replicas))
 }
 
 // Touches says, line by line, what the disruptive faults of a run would touch, and where they do

@@ -62,8 +62,8 @@ func (c *crossing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(rep)
 }
 
-// across is a session of two clusters whose probes are c; east has the gateway.
-func across(t *testing.T, c *crossing) (*session, *kubetest.Cluster) {
+// crossed is a session of two clusters whose probes are c; east has the gateway.
+func crossed(t *testing.T, c *crossing) (*session, *kubetest.Cluster) {
 	t.Helper()
 	d, east := broken(t, FaultGateway, nil, gatewayDeployment(2))
 	c.gateway = east
@@ -76,7 +76,7 @@ func across(t *testing.T, c *crossing) (*session, *kubetest.Cluster) {
 
 func TestAGatewayGoesAndComesBack(t *testing.T) {
 	t.Parallel()
-	s, east := across(t, &crossing{})
+	s, east := crossed(t, &crossing{})
 	all := map[LineKey]Line{}
 	seen := s.disrupt(t.Context(), all)
 	asItWas(t, east, 2)
@@ -98,7 +98,7 @@ func TestAGatewayGoesAndComesBack(t *testing.T) {
 func TestAnInterruptRestoresAtOnce(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
-	s, east := across(t, &crossing{under: interrupt})
+	s, east := crossed(t, &crossing{under: interrupt})
 	begun := time.Now()
 	s.disrupt(ctx, map[LineKey]Line{})
 	asItWas(t, east, 2)
@@ -112,7 +112,7 @@ func TestAnInterruptRestoresAtOnce(t *testing.T) {
 
 func TestNothingIsBrokenInAMeshThatIsNotSteady(t *testing.T) {
 	t.Parallel()
-	s, east := across(t, &crossing{severed: true})
+	s, east := crossed(t, &crossing{severed: true})
 	all := map[LineKey]Line{}
 	if seen := s.disrupt(t.Context(), all); len(seen) > 0 || len(east.Writes()) > 0 {
 		t.Errorf("seen %+v, writes %q", seen, east.Writes())

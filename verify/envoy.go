@@ -4,11 +4,14 @@
 package verify
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -16,6 +19,8 @@ import (
 const (
 	pageClusters  = "/clusters?format=json"
 	pageListeners = "/listeners?format=json"
+	// pageSecrets are the certificates that istiod's agent gives; keys are redacted in it.
+	pageSecrets = "/config_dump?resource=dynamic_active_secrets"
 )
 
 // envoyCluster is one upstream cluster of an Envoy with its endpoints; their Cluster and
@@ -75,6 +80,60 @@ type health struct {
 
 func (h health) ok() bool {
 	return (h.EDS == "" || h.EDS == "HEALTHY") && !h.Outlier && !h.Active && !h.PendingRemove
+}
+
+// Names of the secrets that Istio's agent gives a proxy (security/pkg/nodeagent/cache of
+// istio.io/istio).
+const (
+	secretOwn   = "default"
+	secretRoots = "ROOTCA"
+)
+
+// parseSecrets reads a proxy's own chain and the roots that it trusts. The fields are those of
+// envoy.admin.v3.SecretsConfigDump; the private key, which Envoy redacts, is not looked at.
+func parseSecrets(page []byte) (chain, roots []*x509.Certificate, err error) {
+	type data struct {
+		Inline []byte `json:"inline_bytes"`
+		Text   string `json:"inline_string"`
+	}
+	var doc struct {
+		Configs []struct {
+			Name   string `json:"name"`
+			Secret struct {
+				Certificate struct {
+					Chain data `json:"certificate_chain"`
+				} `json:"tls_certificate"`
+				Validation struct {
+					CA data `json:"trusted_ca"`
+				} `json:"validation_context"`
+			} `json:"secret"`
+		} `json:"configs"`
+	}
+	if err := json.Unmarshal(page, &doc); err != nil {
+		return nil, nil, fmt.Errorf("reading Envoy's secrets: %w", err)
+	}
+	parse := func(name string, d data) []*x509.Certificate {
+		list, perr := certs.ParseCertificates(append(d.Inline, d.Text...))
+		if perr != nil && err == nil {
+			err = fmt.Errorf("reading Envoy's secret %s: %w", name, perr)
+		}
+		return list
+	}
+	for _, c := range doc.Configs {
+		switch c.Name {
+		case secretOwn:
+			chain = parse(c.Name, c.Secret.Certificate.Chain)
+		case secretRoots:
+			roots = parse(c.Name, c.Secret.Validation.CA)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case len(chain) == 0 || len(roots) == 0:
+		return nil, nil, errors.New("reading Envoy's secrets: it has no certificate of istiod's")
+	}
+	return chain, roots, nil
 }
 
 // parseListeners reads the ports that an Envoy listens on.

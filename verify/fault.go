@@ -61,7 +61,7 @@ func (f Fault) String() string {
 	if f.Kind == FaultNetwork {
 		return fmt.Sprintf("%s of %s lets nothing through from %s", f.Object, f.Cluster, strings.Join(f.Cut, ", "))
 	}
-	return fmt.Sprintf("%s of %s is scaled to 0, it had %s", f.Object, f.Cluster, counted(f.Replicas))
+	return fmt.Sprintf("%s of %s is scaled to 0, it had %s", f.Object, f.Cluster, someReplicas(f.Replicas))
 }
 
 // Told is String with who did it, until when it is meant to be, and who takes it back.
@@ -70,7 +70,7 @@ func (f Fault) Told() string {
 		f, f.By, f.Until.UTC().Format(time.RFC3339))
 }
 
-func counted(replicas int32) string {
+func someReplicas(replicas int32) string {
 	if replicas == 1 {
 		return "1 replica"
 	}
@@ -82,7 +82,7 @@ func (f Fault) Undone() string {
 	if f.Kind == FaultNetwork {
 		return fmt.Sprintf("%s of %s lets everything through again", f.Object, f.Cluster)
 	}
-	return fmt.Sprintf("%s of %s has its %s again", f.Object, f.Cluster, counted(f.Replicas))
+	return fmt.Sprintf("%s of %s has its %s again", f.Object, f.Cluster, someReplicas(f.Replicas))
 }
 
 // Network cuts a cluster off from others, without touching them, and lets it meet them again.

@@ -49,6 +49,8 @@ func (w *World) eachCall(kind CallKind, over []topology.Pair, judge func(p topol
 			r = skip("%s", c.Skipped)
 		case !ok || c.Problem != "" || len(c.Outcomes) == 0:
 			r = unsure("the call from %s to %s could not be made: %s", p.From, p.To, or(c.Problem, "none was made"))
+		case !slices.ContainsFunc(c.Outcomes, probe.Outcome.OK) && w.hindered(p.From, p.To) != "":
+			r = unsure("%s", w.hindered(p.From, p.To)).with("target", c.Target).with("outcomes", described(c.Outcomes))
 		default:
 			r = judge(p, c).with("target", c.Target).with("outcomes", described(c.Outcomes))
 		}
@@ -74,8 +76,18 @@ func judgeAllowed(w *World) []Result {
 
 func judgeIngress(w *World) []Result {
 	return w.eachCall(CallIngress, w.pairs(), func(p topology.Pair, c Call) Result {
+		entered := w.Calls[CallKey{p.From, p.From, CallEntered}]
+		if slices.ContainsFunc(c.Outcomes, prohibited) && entered.barred() {
+			return unsure("the ingress gateway of %s denies what the probes let everybody do, so that its own identity is let in can not be seen: %s%s",
+				p.From, described(entered.Outcomes), w.guards(p.From, topology.IngressSelector))
+		}
 		return expectLet(p, c, "the ingress gateway")
 	})
+}
+
+// barred says whether a call of what everybody may do was denied.
+func (c Call) barred() bool {
+	return len(c.Outcomes) > 0 && !slices.ContainsFunc(c.Outcomes, func(o probe.Outcome) bool { return !prohibited(o) })
 }
 
 // expectLet tells a denial from a broken way: AUZ001 is for policies only.
@@ -83,7 +95,7 @@ func expectLet(p topology.Pair, c Call, who string) Result {
 	if c.let(p.To) {
 		return pass("%s of %s was let into %s", who, p.From, p.To)
 	}
-	if slices.ContainsFunc(c.Outcomes, func(o probe.Outcome) bool { return o.Status == http.StatusForbidden }) {
+	if slices.ContainsFunc(c.Outcomes, prohibited) {
 		return fail("AUZ001", "%s of %s was denied at the workload in %s: %s", who, p.From, p.To, described(c.Outcomes))
 	}
 	return fail("NET008", "%s of %s did not get through to %s: %s", who, p.From, p.To, described(c.Outcomes))

@@ -45,6 +45,39 @@ func TestFailoverJudgements(t *testing.T) {
 	})
 }
 
+// oneLocality puts all nodes of both clusters in one place, or in none.
+func oneLocality(place topology.Locality, promised bool) func(*World, testPKI) {
+	return func(w *World, _ testPKI) {
+		for i := range w.Topology.Spec.Clusters {
+			c := &w.Topology.Spec.Clusters[i]
+			if !promised {
+				c.Locality = place
+			}
+			w.Nodes[c.Name] = Nodes{Localities: map[string]topology.Locality{c.Name: place}}
+		}
+		w.Lines = nil // no load is sent
+	}
+}
+
+func TestFailoverDoesNotApplyWithinOneLocality(t *testing.T) {
+	t.Parallel()
+	none, same := topology.Locality{}, topology.Locality{Region: "us", Zone: "1"}
+	check(t, []judgement{
+		{"without localities", oneLocality(none, false), "failover-switch", "west", "east", "errors", Skip, ""},
+		{"in the same one", oneLocality(same, false), "failover-lost", "east", "west", "away, default retries", Skip, ""},
+		{"back", oneLocality(same, false), "failover-back", "east", "west", "away", Skip, ""},
+		{"the file promises others", oneLocality(same, true), "failover-switch", "west", "east", "errors", Inconclusive, ""},
+		{"nodes that could not be listed", func(w *World, _ testPKI) { w.Nodes["east"], w.Lines = Nodes{Problem: "forbidden"}, nil }, "failover-switch", "west", "east", "errors", Inconclusive, ""},
+	})
+	w, pki := healthy(t)
+	oneLocality(same, false)(w, pki)
+	for _, words := range []string{"are both in us/1", "spec.clusters[].locality"} {
+		if r := find(t, w, "failover-switch", "west", "east", "errors"); !r.NotApplicable || !strings.Contains(r.Message, words) {
+			t.Errorf("%q is missing in %+v", words, r)
+		}
+	}
+}
+
 func TestLostRequestsAreToldByWhen(t *testing.T) {
 	t.Parallel()
 	w, _ := healthy(t)

@@ -159,6 +159,8 @@ func judgeAnswers(w *World) []Result {
 			r = pass("%d of %d requests from %s were answered by %s", n, load.Sent, p.From, p.To)
 		case code != "":
 			r = fail(code, "no request from %s was answered by %s: %s", p.From, p.To, words)
+		case w.hindered(p.From, p.To) != "":
+			r = unsure("no request from %s was answered by %s, which says nothing: %s", p.From, p.To, w.hindered(p.From, p.To))
 		case !w.apart(p.From, p.To):
 			r = fail("NET013", "no request from %s was answered by %s", p.From, p.To)
 		default:

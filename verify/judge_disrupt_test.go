@@ -62,7 +62,7 @@ func TestWhatADisruptiveFaultChangedIsRestored(t *testing.T) {
 	} {
 		w, _ := healthy(t)
 		w.Faults = []FaultSeen{tc.seen}
-		got := find(t, w, "failover-restored", "", "east", "gateway Deployment istio-system/istio-eastwestgateway")
+		got := find(t, w, "failover-restored", "", "east", FaultGateway)
 		if got.Status != tc.want || !strings.Contains(got.Message, tc.words) || (got.Status == Pass) != (got.Code == "") {
 			t.Errorf("%s: %s %s", name, got.Status, got.Line())
 		}

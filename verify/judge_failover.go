@@ -141,6 +141,28 @@ func (s story) end() int {
 	return len(s.local)
 }
 
+// shared says whether the callers of one cluster and the echo of another are in one locality by
+// their nodes, and the topology promises nothing else: Istio then spreads requests over both at
+// any time, so nothing can fail over.
+func (w *World) shared(p topology.Pair) bool {
+	here, known := w.callerAt(p.From)
+	there, placed := w.podAt(p.To, func(pod ProbePod) bool { return pod.Name == string(roleEcho) })
+	from, to := w.wanted(p.From), w.wanted(p.To)
+	promised := len(from) > 0 && len(to) > 0 && !slices.ContainsFunc(from, func(l topology.Locality) bool { return slices.Contains(to, l) })
+	return known && placed && here == there && !promised
+}
+
+// spread is the result for such a pair.
+func (w *World) spread(p topology.Pair) Result {
+	place, _ := w.callerAt(p.From)
+	where := "carry no locality"
+	if place != (topology.Locality{}) {
+		where = "are both in " + spelled(place)
+	}
+	return moot("the nodes of %s and %s %s, so both answer at any time and nothing fails over; spec.clusters[].locality gives them one each",
+		p.From, p.To, where)
+}
+
 // eachLine judges every ordered pair under every fault.
 func (w *World) eachLine(judge func(p topology.Pair, f faultKind, l Line, s story) Result) []Result {
 	var out []Result
@@ -154,6 +176,10 @@ func (w *World) eachLine(judge func(p topology.Pair, f faultKind, l Line, s stor
 				r = skip("%s", l.Skipped)
 			case w.notReady(p.From, p.To) != "":
 				r = unsure("%s", w.notReady(p.From, p.To))
+			case !f.disruptive() && w.shared(p):
+				r = w.spread(p).with("endpoints", w.Views[p.From].Services[host(w.Namespace, serviceFault(w.Topology, f, p))])
+			case w.hindered(p.From, p.To) != "":
+				r = unsure("failover from %s to %s can not be judged: %s", p.From, p.To, w.hindered(p.From, p.To))
 			case !ok || l.Problem != "":
 				r = unsure("failover from %s to %s could not be tried: %s", p.From, p.To, or(l.Problem, "it was not tried"))
 			case s.fault <= 0 || sum(s.local, 0, s.fault) == 0:
@@ -163,7 +189,10 @@ func (w *World) eachLine(judge func(p topology.Pair, f faultKind, l Line, s stor
 			default:
 				r = judge(p, f, l, s)
 			}
-			out = append(out, r.between(p.From, p.To, f.variant()).with("rate", l.Rate).with("policy", l.Policy))
+			if ok {
+				r = r.with("rate", l.Rate).with("policy", l.Policy)
+			}
+			out = append(out, r.between(p.From, p.To, f.variant()))
 		}
 	}
 	return out
@@ -306,24 +335,43 @@ func judgeBack(w *World) []Result {
 	})
 }
 
-// judgeRestored says of every disruptive fault whether it was taken back.
+// judgeRestored says of every cluster and kind of disruptive fault whether what was changed is as
+// it was; the worst of several objects stands for all.
 func judgeRestored(w *World) []Result {
+	if !w.Disruptive {
+		return nil
+	}
 	var out []Result
-	for _, f := range w.Faults {
-		var r Result
-		switch {
-		case f.Problem != "":
-			r = fail("LOC011", "%s, and could not be restored: %s; `meshfed verify` or `meshfed up` tries it again before anything else", f.Fault, f.Problem)
-		case f.Replaced != "":
-			r = warn("LOC011", "%s", f.Replaced)
-		default:
-			r = pass("%s, after %s", f.Undone(), f.Took.Round(100*time.Millisecond))
+	for _, c := range w.Clusters {
+		for _, kind := range []string{FaultGateway, FaultNetwork} {
+			r := skip("no %s fault was made in %s", kind, c)
+			for _, f := range w.Faults {
+				if f.Cluster != c || f.Kind != kind {
+					continue
+				}
+				if one := f.judge(); r.Status == Skip || slices.Index(worst(), one.Status) < slices.Index(worst(), r.Status) {
+					r = one
+				}
+			}
+			out = append(out, r.between("", c, kind))
 		}
-		r = r.with("object", f.Object).with("deadline", f.Until.UTC().Format(time.RFC3339)).with("tookSeconds", rounded(f.Took))
-		if f.Kind == FaultGateway {
-			r = r.with("replicas", f.Replicas)
-		}
-		out = append(out, r.between("", f.Cluster, f.Kind+" "+f.Object))
 	}
 	return out
+}
+
+func (f FaultSeen) judge() Result {
+	var r Result
+	switch {
+	case f.Problem != "":
+		r = fail("LOC011", "%s, and could not be restored: %s; `meshfed verify` or `meshfed up` tries it again before anything else", f.Fault, f.Problem)
+	case f.Replaced != "":
+		r = warn("LOC011", "%s", f.Replaced)
+	default:
+		r = pass("%s, after %s", f.Undone(), f.Took.Round(100*time.Millisecond))
+	}
+	r = r.with("object", f.Object).with("deadline", f.Until.UTC().Format(time.RFC3339)).with("tookSeconds", rounded(f.Took))
+	if f.Kind == FaultGateway {
+		r = r.with("replicas", f.Replicas)
+	}
+	return r
 }

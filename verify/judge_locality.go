@@ -305,6 +305,8 @@ func judgeLocal(w *World) []Result {
 			r = fail("LOC004", "local traffic left %s while local was healthy: %d of %d answers came from %s", near, left, load.Sent, far)
 		case local == load.Sent:
 			r = pass("%d of %d answers were local to %s", local, load.Sent, near)
+		case w.hindered(p.From) != "":
+			r = unsure("%s", w.hindered(p.From))
 		default:
 			r = unsure("%d of %d answers were local to %s, %d came from elsewhere, %d were lost", local, load.Sent, near, away, load.Lost)
 		}

@@ -6,6 +6,10 @@ package verify
 import (
 	"fmt"
 	"net/http"
+	"slices"
+
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // entry is one call of an outside client through the ingress gateway of one cluster.
@@ -64,6 +68,8 @@ func (w *World) judgeEntry(e entry, kind CallKind, judge func(entry, Call) Resul
 		return unsure("%s", w.notReady(e.gateway, e.to))
 	case !ok || c.Problem != "" || len(c.Outcomes) == 0:
 		return unsure("the %s could not send its request towards %s: %s", e.client, e.gateway, or(c.Problem, "none was sent"))
+	case !slices.ContainsFunc(c.Outcomes, probe.Outcome.OK) && w.hindered(e.gateway, e.to) != "":
+		return unsure("%s", w.hindered(e.gateway, e.to)).seen(e, c)
 	}
 	r := judge(e, c)
 	if r.Evidence["see"] != nil {
@@ -99,6 +105,8 @@ func judgeOutsideAnswers(w *World) []Result {
 		switch {
 		case c.let(e.to):
 			return pass("the %s was answered by %s through its ingress gateway", e.client, e.to)
+		case o.Status == http.StatusForbidden && c.Foreign == "" && w.Outside[e.key(CallEntered)].barred():
+			return unsure("the ingress gateway of %s denies the %s what the probes let everybody do: %s%s", e.to, e.client, described(c.Outcomes), w.guards(e.to, topology.IngressSelector))
 		case o.Status == http.StatusForbidden && c.Foreign == "":
 			return fail("AUZ001", "the %s was denied through the ingress gateway of %s: %s", e.client, e.to, described(c.Outcomes))
 		case o.Status == http.StatusForbidden:

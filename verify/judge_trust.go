@@ -64,7 +64,9 @@ func judgeRoots(w *World) []Result {
 		out = append(out, r.between(p.From, p.To, "cacerts"))
 
 		ra, rb := w.Roots[p.From], w.Roots[p.To]
-		na, nb := ra.ByNamespace[w.Namespace], rb.ByNamespace[w.Namespace]
+		namespaces := w.given()
+		namespace := namespaces[len(namespaces)-1]
+		na, nb := ra.ByNamespace[namespace], rb.ByNamespace[namespace]
 		r = unsure("istio-ca-root-cert of %s and %s could not both be read", p.From, p.To)
 		if ra.Problem == "" && rb.Problem == "" && len(na) > 0 && len(nb) > 0 {
 			one := shared(na, nb)
@@ -73,6 +75,14 @@ func judgeRoots(w *World) []Result {
 		out = append(out, r.between(p.From, p.To, "istio-ca-root-cert"))
 	}
 	return out
+}
+
+// given are the namespaces whose istio-ca-root-cert is looked at: without probes theirs is not there.
+func (w *World) given() []string {
+	if w.Passive {
+		return []string{topology.SystemNamespace}
+	}
+	return []string{topology.SystemNamespace, w.Namespace}
 }
 
 // shared is a fingerprint of a that b has too, or else a's first: during a rotation bundles
@@ -104,7 +114,7 @@ func judgeDistributed(w *World) []Result {
 		if s.Root != nil {
 			want = certs.Fingerprint(s.Root)
 		}
-		for _, ns := range []string{topology.SystemNamespace, w.Namespace} {
+		for _, ns := range w.given() {
 			have, looked := roots.ByNamespace[ns]
 			if roots.Problem != "" || s.Root == nil || !looked {
 				out = append(out, unsure("the root that workloads in %s of %s are given could not be compared: %s", ns, c,

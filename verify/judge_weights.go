@@ -107,6 +107,8 @@ func judgeShares(w *World) []Result {
 		switch {
 		case load.Problem != "" || load.Sent == 0:
 			return unsure("requests from %s could not be sent: %s", p.From, or(load.Problem, "none was sent"))
+		case w.hindered(w.Clusters...) != "":
+			return unsure("no share can be judged: %s", w.hindered(w.Clusters...)).evidence(load)
 		case answered < leastAnswers:
 			return unsure("%d answers are too few to judge a share, %d are needed", answered, leastAnswers).evidence(load)
 		case byCluster[p.To] == 0:

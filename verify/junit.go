@@ -120,13 +120,10 @@ func (r *Report) junitSuite(suite string) junitSuite {
 // detail is everything that a result has to say, for people.
 func (r Result) detail() string {
 	lines := []string{string(r.Status) + ": " + r.Line()}
-	if see, ok := r.Evidence["see"].(string); ok {
+	if see := r.See(); see != "" {
 		lines = append(lines, "see: "+see)
 	}
-	for _, k := range sortedKeys(r.Evidence) {
-		if k == "see" {
-			continue
-		}
+	for _, k := range r.Evidence.Keys() {
 		data, err := json.Marshal(r.Evidence[k])
 		if err != nil {
 			data = []byte("?")

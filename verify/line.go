@@ -5,6 +5,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,8 +24,33 @@ func (r *Report) Counted() string {
 	return text
 }
 
-// Line is one result in one line, without its evidence.
-func (r Result) Line() string {
+// Verdict is the exit code in a word.
+func (r *Report) Verdict() string {
+	return map[int]string{ExitPass: "passed", ExitFail: "FAILED", ExitInconclusive: "inconclusive"}[r.ExitCode()]
+}
+
+// Started is when the run began, in words.
+func (r *Report) Started() string { return r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// By is the version that ran, without the commit: "meshfed 0.1.0".
+func (r *Report) By() string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(r.Tool, "meshfed "), " (")
+	return "meshfed " + or(name, "of an unknown version")
+}
+
+// See is how to see the result again: a command line, or empty.
+func (r Result) See() string {
+	see, _ := r.Evidence["see"].(string)
+	return see
+}
+
+// Keys of the evidence but for what See gives, sorted.
+func (e Evidence) Keys() []string {
+	return slices.DeleteFunc(sortedKeys(e), func(k string) bool { return k == "see" })
+}
+
+// Where says which clusters and which variant a result is about: "west -> east (errors)".
+func (r Result) Where() string {
 	where := r.From
 	switch {
 	case r.From != "" && r.To != "":
@@ -35,7 +61,12 @@ func (r Result) Line() string {
 	if r.Variant != "" {
 		where += " (" + r.Variant + ")"
 	}
-	text := strings.TrimSpace(r.ID+" "+where) + ": " + r.Message
+	return strings.TrimSpace(where)
+}
+
+// Line is one result in one line, without its evidence.
+func (r Result) Line() string {
+	text := strings.TrimSpace(r.ID+" "+r.Where()) + ": " + r.Message
 	if r.Code != "" {
 		text += " [" + r.Code + "]"
 	}

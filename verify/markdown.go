@@ -8,8 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/meshfed/meshfed/topology"
 )
 
 const (
@@ -39,18 +37,23 @@ func (r *Report) Markdown(w io.Writer) error {
 }
 
 func (r *Report) headline() string {
-	verdict := map[int]string{ExitPass: "passed", ExitFail: "FAILED", ExitInconclusive: "inconclusive"}[r.ExitCode()]
 	var b strings.Builder
-	fmt.Fprintf(&b, "## Mesh %s: %s\n\n%s", escaped(r.Topology), verdict, escaped(r.Counted()))
+	fmt.Fprintf(&b, "## Mesh %s: %s\n\n%s", escaped(r.Topology), r.Verdict(), escaped(r.Counted()))
 	if r.Tool != "" {
-		fmt.Fprintf(&b, ", meshfed %s", escaped(r.Tool))
+		fmt.Fprintf(&b, ", %s", escaped(r.By()))
 	}
-	fmt.Fprintf(&b, ", %s\n", r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(&b, ", %s\n", r.Started())
 	for i, s := range r.Substitutions {
 		if i == 0 {
 			b.WriteString("\n")
 		}
 		fmt.Fprintf(&b, "- substitution: %s\n", escaped(s))
+	}
+	for i, s := range r.NotApplicable() {
+		if i == 0 && len(r.Substitutions) == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "- %s\n", escaped(s))
 	}
 	return b.String()
 }
@@ -65,7 +68,7 @@ func (r *Report) grid(p *page) {
 		return
 	}
 	var b strings.Builder
-	counted := r.tally()
+	counted := r.Tally()
 	b.WriteString("\n| from \\ to |")
 	for _, to := range r.Clusters {
 		fmt.Fprintf(&b, " %s |", escaped(to))
@@ -76,7 +79,7 @@ func (r *Report) grid(p *page) {
 		for _, to := range r.Clusters {
 			cell := ""
 			if from != to {
-				_, cell = counted.cell(r.Suites, from, to)
+				_, cell = counted.inCell(r.Suites, from, to)
 			}
 			fmt.Fprintf(&b, " %s |", cell)
 		}
@@ -86,10 +89,10 @@ func (r *Report) grid(p *page) {
 }
 
 func (r *Report) pairs(p *page) {
-	all, counted := pairs(r.Clusters), r.tally()
+	all, counted := pairs(r.Clusters), r.Tally()
 	var bad []string
 	for _, one := range all {
-		if status, cell := counted.cell(r.Suites, one.From, one.To); status != Pass {
+		if status, cell := counted.inCell(r.Suites, one.From, one.To); status != Pass {
 			bad = append(bad, fmt.Sprintf("| %s | %s | %s |\n", escaped(one.From), escaped(one.To), cell))
 		}
 	}
@@ -100,62 +103,16 @@ func (r *Report) pairs(p *page) {
 	}
 }
 
-// tally counts the results that concern each pair, by suite and status: one look at each
-// result, for a mesh may have many of both.
-type tally map[topology.Pair]map[string]map[Status]int
-
-func (r *Report) tally() tally {
-	t := tally{}
-	for _, p := range pairs(r.Clusters) {
-		t[p] = map[string]map[Status]int{}
-		for _, suite := range r.Suites {
-			t[p][suite] = map[Status]int{}
-		}
+// inCell is what a cell says of a pair: "pass 31", or which suites have the worst status.
+func (t Tally) inCell(suites []string, from, to string) (Status, string) {
+	status, have, passed := t.Pair(suites, from, to)
+	switch status {
+	case Pass:
+		return status, fmt.Sprintf("pass %d", passed)
+	case Fail:
+		return status, "**FAIL** " + strings.Join(have, ", ")
 	}
-	for _, c := range r.Checks {
-		froms, tos := []string{c.From}, []string{c.To}
-		if c.From == "" {
-			froms = r.Clusters
-		}
-		if c.To == "" {
-			tos = r.Clusters
-		}
-		for _, from := range froms {
-			for _, to := range tos {
-				if cell, ok := t[topology.Pair{From: from, To: to}][c.Suite]; ok {
-					cell[c.Status]++
-				}
-			}
-		}
-	}
-	return t
-}
-
-// cell is the worst status of a pair over some suites: "pass 31", or which suites have it.
-func (t tally) cell(suites []string, from, to string) (Status, string) {
-	have, passed := map[Status][]string{}, 0
-	for _, suite := range suites {
-		counts := t[topology.Pair{From: from, To: to}][suite]
-		passed += counts[Pass]
-		for _, status := range worst() {
-			if counts[status] > 0 || status == Skip {
-				have[status] = append(have[status], suite)
-				break
-			}
-		}
-	}
-	for _, status := range worst() {
-		switch {
-		case len(have[status]) == 0:
-			continue
-		case status == Fail:
-			return status, "**FAIL** " + strings.Join(have[status], ", ")
-		case status == Pass:
-			return status, fmt.Sprintf("pass %d", passed)
-		}
-		return status, string(status) + " " + strings.Join(have[status], ", ")
-	}
-	return Skip, string(Skip)
+	return status, strings.TrimSpace(string(status) + " " + strings.Join(have, ", "))
 }
 
 func (r *Report) listed(p *page, title string, status Status, text func(Result) string) {
@@ -174,7 +131,7 @@ func (r *Report) listed(p *page, title string, status Status, text func(Result) 
 // item is a result in a list, with how to see it again.
 func (r Result) item() string {
 	text := "- " + escaped(r.Line()) + "\n"
-	if see, ok := r.Evidence["see"].(string); ok {
+	if see := r.See(); see != "" {
 		text += "  - " + span(see) + "\n"
 	}
 	return text

@@ -70,8 +70,8 @@ func TestMarkdownIsBoundedWhateverTheMesh(t *testing.T) {
 			r.Substitutions = []string{strings.Repeat("upstream Envoy ", 1000)}
 			text := markdown(t, r)
 			if n == 2 {
-				want, _ := r.Cell(SuiteTrust, "cluster-0", "cluster-1")
-				if got, _ := r.tally().cell([]string{SuiteTrust}, "cluster-0", "cluster-1"); got != want {
+				want, _ := r.Tally().Cell(SuiteTrust, "cluster-0", "cluster-1")
+				if got, _ := r.Tally().inCell([]string{SuiteTrust}, "cluster-0", "cluster-1"); got != want {
 					t.Errorf("the table says %s, the matrix %s", got, want)
 				}
 			}

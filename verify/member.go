@@ -51,7 +51,9 @@ type member struct {
 
 	mu       sync.Mutex
 	problem  string
+	refused  []string
 	claimed  bool
+	unheard  map[string]string
 	pods     map[role]*corev1.Pod
 	uids     map[string]bool
 	forwards map[string]*forward
@@ -89,6 +91,21 @@ func (m *member) why() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.problem
+}
+
+// refuse notes who rejected an object that the probes may do without.
+func (m *member) refuse(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.refused = append(m.refused, sentence(err))
+	}
+}
+
+func (m *member) refusals() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.refused)
 }
 
 // sentence is an error with its hints in one line.

@@ -5,11 +5,13 @@ package verify
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +35,10 @@ type fakeMesh struct {
 	mesh  Mesh
 	fakes map[string]*kubetest.Cluster
 	chain map[string]string // what each cluster's workloads serve
+	asked sync.Map          // paths that callers have asked for
+	// alter, if set, may change how a request of a probe ends, or a look at a certificate, which
+	// has no URL.
+	alter func(c string, r role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome
 }
 
 func newFakeMesh(t *testing.T) *fakeMesh {
@@ -75,16 +81,24 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 		objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: topology.RootCertConfigMap},
 			Data: map[string]string{"root-cert.pem": string(ca.RootCert)}})
 	}
+	// A service of the user's own, in both clusters.
+	web := running("web-1", map[string]string{"app": "web"})
+	web.Namespace, web.Spec.Containers = "shop", []corev1.Container{{Name: "istio-proxy"}}
+	objs = append(objs, web, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}}})
 	k := kubetest.New(t, c, objs...)
+	held := secretsPage(f.chain[c], string(ca.RootCert))
 	handlers := map[string]http.Handler{
-		"istio-system/istiod-1:15014": text(fmt.Sprintf(`[{"id":%q,"syncStatus":"synced"},{"id":%q,"syncStatus":"synced"}]`, c, peer)),
-		"istio-system/gw-1:15000":     gatewayPages(c),
+		"istio-system/istiod-1:15014": text(fmt.Sprintf(`[{"id":%q,"syncStatus":"synced"},{"id":%q,"secretName":"istio-system/istio-remote-secret-%s","syncStatus":"synced"}]`, c, peer, peer)),
+		"istio-system/gw-1:15000":     envoyPages(gatewayPages(c), held),
+		"shop/web-1:15000":            envoyPages(proxyPages(f.mesh.Topology, c, peer), held),
 	}
 	for _, r := range []role{roleCaller, roleStranger, roleEcho, roleOutsider} {
-		handlers[fmt.Sprintf("%s/%s:15000", testNamespace, r)] = proxyPages(f.mesh.Topology, c, peer)
+		handlers[fmt.Sprintf("%s/%s:15000", testNamespace, r)] = envoyPages(proxyPages(f.mesh.Topology, c, peer), held)
 		handlers[fmt.Sprintf("%s/%s:8090", testNamespace, r)] = f.admin(c, r)
 	}
 	k.Forwards(t, handlers)
+	k.Admit(inject)
 	f.fakes[c], f.mesh.Clients[c] = k, k.Client
 	go kubelet(t.Context(), k, c)
 }
@@ -95,6 +109,14 @@ func text(s string) http.Handler {
 
 func podAddress(cluster string, r role) string {
 	return map[string]string{"west": "10.10.0.", "east": "10.20.0."}[cluster] + map[role]string{roleCaller: "1", roleStranger: "2", roleEcho: "3", roleOutsider: "4"}[r]
+}
+
+// inject is what istiod's webhook does.
+func inject(obj client.Object) error {
+	if pod, ok := obj.(*corev1.Pod); ok && pod.Labels["sidecar.istio.io/inject"] == "true" {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+	}
+	return nil
 }
 
 // kubelet makes pods ready as they come.
@@ -110,9 +132,6 @@ func kubelet(ctx context.Context, c *kubetest.Cluster, cluster string) {
 			}
 			r := role(pod.Labels[labelRole])
 			pod.UID = types.UID(cluster + "-" + string(r))
-			if r != roleOutsider {
-				pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
-			}
 			if err := c.Update(ctx, &pod); err != nil {
 				continue // a newer one comes with the next round
 			}
@@ -129,7 +148,7 @@ func clustersPage(clusters map[string][]Endpoint) string {
 	for _, name := range sortedKeys(clusters) {
 		var hosts []string
 		for _, e := range clusters[name] {
-			hosts = append(hosts, fmt.Sprintf(`{"address":{"socket_address":{"address":%q,"port_value":%d}},"health_status":{"eds_health_status":"HEALTHY"},"weight":%d,"priority":%d}`,
+			hosts = append(hosts, fmt.Sprintf(`{"address":{"socket_address":{"address":%q,"port_value":%d}},"health_status":{"eds_health_status":"HEALTHY"},"weight":%d,"priority":%d,"stats":[{"name":"rq_success","value":"5"}]}`,
 				e.Address, e.Port, e.Weight, e.Priority))
 		}
 		all = append(all, fmt.Sprintf(`{"name":%q,"host_statuses":[%s]}`, name, strings.Join(hosts, ",")))
@@ -164,22 +183,81 @@ func proxyPages(t *topology.Topology, c, peer string) http.Handler {
 		}
 		clusters[outbound(8080, host(testNamespace, s.Name))] = all
 	}
+	clusters[outbound(80, "web.shop.svc.cluster.local")] = []Endpoint{{Address: gatewayAddress(peer), Port: 15443, Weight: 1}}
 	return text(clustersPage(clusters))
+}
+
+// secretsPage is Envoy's page of certificates.
+func secretsPage(chain, roots string) string {
+	return fmt.Sprintf(`{"configs":[{"name":"default","secret":{"tls_certificate":{"certificate_chain":{"inline_bytes":%q},"private_key":{"inline_bytes":"W3JlZGFjdGVkXQ=="}}}},`+
+		`{"name":"ROOTCA","secret":{"validation_context":{"trusted_ca":{"inline_bytes":%q}}}}]}`,
+		base64.StdEncoding.EncodeToString([]byte(chain)), base64.StdEncoding.EncodeToString([]byte(roots)))
+}
+
+// envoyPages adds the page of certificates to others.
+func envoyPages(others http.Handler, held string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/config_dump" {
+			_, _ = w.Write([]byte(held))
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // admin answers for one probe as a healthy mesh would let it see things.
 func (f *fakeMesh) admin(c string, r role) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.Path == "/tls" {
+		switch req.URL.Path {
+		case "/knock":
+			var q probe.KnockRequest
+			_ = json.NewDecoder(req.Body).Decode(&q)
+			_ = json.NewEncoder(w).Encode(knocked(q))
+			return
+		case "/counted":
+			// A path that the caller asked for is one that it was answered at.
+			var q probe.Counted
+			_ = json.NewDecoder(req.Body).Decode(&q)
+			if _, asked := f.asked.Load(q.Path); asked {
+				q.Count = callRequests
+			}
+			_ = json.NewEncoder(w).Encode(q)
+			return
+		case "/tls":
 			var q probe.TLSRequest
 			_ = json.NewDecoder(req.Body).Decode(&q)
+			if f.alter != nil {
+				if o := f.alter(c, r, probe.RunRequest{Count: 1}, nil); len(o) > 0 {
+					_ = json.NewEncoder(w).Encode(probe.TLSReport{Error: o[0].Error})
+					return
+				}
+			}
 			_ = json.NewEncoder(w).Encode(probe.TLSReport{Chain: f.chain[strings.Split(strings.SplitAfter(q.SNI, "echo-")[1], ".")[0]], Error: probe.ErrTLSAlert})
 			return
 		}
 		var q probe.RunRequest
 		_ = json.NewDecoder(req.Body).Decode(&q)
-		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: outcomes(c, r, q)})
+		if u, err := url.Parse(q.URL); err == nil && r == roleCaller {
+			f.asked.Store(u.Path, true)
+		}
+		_ = json.NewEncoder(w).Encode(probe.RunReport{Done: true, Sent: q.Count, Outcomes: f.outcomes(c, r, q)})
 	})
+}
+
+// knocked is how a healthy mesh refuses.
+func knocked(q probe.KnockRequest) probe.KnockReport {
+	if !q.TLS || strings.Contains(q.SNI, nobody) {
+		return probe.KnockReport{Outcome: probe.Outcome{Error: probe.ErrReset, Count: 1}}
+	}
+	return probe.KnockReport{Outcome: probe.Outcome{Error: probe.ErrTLSAlert, Detail: "remote error: tls: bad certificate", Count: 1},
+		Served: "spiffe://cluster.local/ns/" + testNamespace + "/sa/echo"}
+}
+
+func (f *fakeMesh) outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
+	if f.alter == nil {
+		return outcomes(c, r, q)
+	}
+	return f.alter(c, r, q, outcomes(c, r, q))
 }
 
 func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
@@ -263,7 +341,7 @@ func TestBrokenMeshesFailWithTheRightCode(t *testing.T) {
 			t.Parallel()
 			f := newFakeMesh(t)
 			tc.breakIt(t, f)
-			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites})
+			r, err := Run(t.Context(), f.mesh, Options{Suites: tc.suites, within: soon})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,8 +6,9 @@ package verify
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"time"
 
@@ -105,7 +106,7 @@ func (m *member) roots(ctx context.Context) Roots {
 		return r
 	}
 	namespaces := []string{topology.SystemNamespace}
-	if m.why() == "" {
+	if m.why() == "" && !m.options.Passive {
 		namespaces = append(namespaces, m.namespace)
 	}
 	for _, ns := range namespaces {
@@ -181,16 +182,14 @@ func (m *member) control(ctx context.Context) Control {
 	if c.Problem != "" {
 		return c
 	}
-	// The data, a credential, is kept nowhere; only its keys are.
-	var secrets corev1.SecretList
-	if err := m.client.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
-		c.Problem = sentence(m.client.Explain(err, "listing remote secrets"))
-		return c
-	}
-	for i := range secrets.Items {
-		for cluster := range secrets.Items[i].Data {
-			c.Secrets[cluster] = secrets.Items[i].Name
+	reads := !m.options.Passive
+	if reads || m.options.Secrets {
+		err := m.remoteSecrets(ctx, c.Secrets)
+		if err != nil && reads {
+			c.Problem = sentence(err)
+			return c
 		}
+		reads = err == nil
 	}
 	pods, err := m.client.Pods(ctx, topology.SystemNamespace, map[string]string{"app": "istiod"})
 	if err != nil {
@@ -199,10 +198,30 @@ func (m *member) control(ctx context.Context) Control {
 	}
 	for i := range pods {
 		if istiod.Of(&pods[i], m.mesh.Topology.RevisionName()) && pods[i].DeletionTimestamp == nil && pods[i].Status.Phase == corev1.PodRunning {
-			c.Replicas = append(c.Replicas, m.istiod(ctx, &pods[i]))
+			r := m.istiod(ctx, &pods[i])
+			c.Replicas = append(c.Replicas, r)
+			if !reads {
+				// What istiod has taken up is all that can be known of them.
+				maps.Copy(c.Secrets, r.secrets)
+			}
 		}
 	}
 	return c
+}
+
+// remoteSecrets notes the names of remote secrets by cluster. The data, a credential, is kept
+// nowhere; only its keys are.
+func (m *member) remoteSecrets(ctx context.Context, names map[string]string) error {
+	var secrets corev1.SecretList
+	if err := m.client.List(ctx, &secrets, client.InNamespace(topology.SystemNamespace), client.MatchingLabels{topology.LabelMultiCluster: "true"}); err != nil {
+		return m.client.Explain(err, "listing remote secrets")
+	}
+	for i := range secrets.Items {
+		for cluster := range secrets.Items[i].Data {
+			names[cluster] = secrets.Items[i].Name
+		}
+	}
+	return nil
 }
 
 func (m *member) istiod(ctx context.Context, pod *corev1.Pod) Istiod {
@@ -214,7 +233,7 @@ func (m *member) istiod(ctx context.Context, pod *corev1.Pod) Istiod {
 	}
 	page, err := m.page(ctx, topology.SystemNamespace, pod.Name, portIstiod, "/debug/clusterz")
 	if err == nil {
-		r.Peers, err = parseClusterz(page)
+		r.Peers, r.secrets, err = parseClusterz(page)
 	}
 	if err != nil {
 		r.Problem = sentence(err)
@@ -222,19 +241,19 @@ func (m *member) istiod(ctx context.Context, pod *corev1.Pod) Istiod {
 	return r
 }
 
-// parseClusterz reads istiod's list of remote clusters: the sync status by cluster.
-func parseClusterz(page []byte) (map[string]string, error) {
-	// The fields are those of pkg/cluster.DebugInfo in istio.io/istio.
-	var list []struct {
-		ID         string `json:"id"`
-		SyncStatus string `json:"syncStatus"`
+// parseClusterz reads istiod's list of remote clusters: the sync status and the name of the
+// remote secret by cluster.
+func parseClusterz(page []byte) (peers, secrets map[string]string, err error) {
+	list, err := istiod.ParseClusterz(page)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := json.Unmarshal(page, &list); err != nil {
-		return nil, fmt.Errorf("reading /debug/clusterz: %w", err)
-	}
-	peers := map[string]string{}
+	peers, secrets = map[string]string{}, map[string]string{}
 	for _, c := range list {
 		peers[c.ID] = c.SyncStatus
+		if c.SecretName != "" {
+			secrets[c.ID] = path.Base(c.SecretName)
+		}
 	}
-	return peers, nil
+	return peers, secrets, nil
 }

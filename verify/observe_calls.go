@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -50,10 +51,7 @@ func (s *session) observeCalls(ctx context.Context) {
 		send(CallKey{p.From, p.To, CallAllowed}, roleCaller, probe.RunRequest{URL: address(h, pathPrivate)})
 		send(CallKey{p.From, p.To, CallDenied}, roleStranger, probe.RunRequest{URL: address(h, pathPrivate)})
 		send(CallKey{p.From, p.To, CallDirect}, roleCaller, probe.RunRequest{URL: address(h, pathIngress)})
-		send(CallKey{p.From, p.To, CallIngress}, roleOutsider, probe.RunRequest{
-			URL:  fmt.Sprintf("http://%s.%s.svc.cluster.local:80%s", topology.IngressGateway, topology.SystemNamespace, pathIngress),
-			Host: hostOutside(s.zone, p.To),
-		})
+		send(CallKey{p.From, p.To, CallIngress}, roleOutsider, ingressRequest(s.zone, p.To, pathIngress))
 	}
 	for _, c := range s.world.Clusters {
 		address := ""
@@ -67,7 +65,22 @@ func (s *session) observeCalls(ctx context.Context) {
 		send(CallKey{c, c, CallPermissive}, roleOutsider, at(probe.PortAppSecond))
 	}
 	_ = g.Wait() // each call keeps its own problem
+	for _, c := range s.world.Clusters {
+		if slices.ContainsFunc(s.world.pairs(), func(p topology.Pair) bool { return p.From == c && all[CallKey{c, p.To, CallIngress}].barred() }) {
+			// Who denied it, the gateway or the workload, is told by what the workload lets everybody do.
+			send(CallKey{c, c, CallEntered}, roleOutsider, ingressRequest(s.zone, c, pathOpen))
+		}
+	}
+	_ = g.Wait()
 	s.record(FactCalls, began, func(w *World) { w.Calls = all })
+}
+
+// ingressRequest calls the echo of a cluster through the ingress gateway of the caller's own.
+func ingressRequest(zone, to, path string) probe.RunRequest {
+	return probe.RunRequest{
+		URL:  fmt.Sprintf("http://%s.%s.svc.cluster.local:80%s", topology.IngressGateway, topology.SystemNamespace, path),
+		Host: hostOutside(zone, to),
+	}
 }
 
 // call sends a handful of requests. One that should pass gets a moment for its rules to
@@ -78,11 +91,11 @@ func (s *session) call(ctx context.Context, key CallKey, r role, request probe.R
 	if c.Problem = or(s.members[key.From].why(), s.members[key.To].why()); c.Problem != "" {
 		return c
 	}
-	if slices.Contains([]CallKind{CallIngress, CallDirect}, key.Kind) && s.mesh.Topology.Cluster(key.From).Ingress == nil {
+	if slices.Contains([]CallKind{CallIngress, CallDirect, CallEntered}, key.Kind) && s.mesh.Topology.Cluster(key.From).Ingress == nil {
 		c.Skipped = key.From + " has no ingress gateway in the topology"
 		return c
 	}
-	request.Count, request.Timeout, request.Fresh = callRequests, requestTimeout, true
+	request.Count, request.Timeout, request.Fresh = max(callRequests, request.Count), requestTimeout, true
 	once := func(ctx context.Context) {
 		rep, err := ask[probe.RunReport](ctx, s.members[key.From], r, "POST", "/run", request)
 		c.Problem, c.Outcomes, c.Clusters = "", rep.Outcomes, nil
@@ -96,11 +109,11 @@ func (s *session) call(ctx context.Context, key CallKey, r role, request probe.R
 		}
 	}
 	told := func() bool { return c.let(key.To) }
-	if slices.Contains([]CallKind{CallDenied, CallStrict, CallDirect}, key.Kind) {
+	if slices.Contains([]CallKind{CallDenied, CallStrict, CallDirect, CallEntered}, key.Kind) {
 		told = c.told
 	}
 	// Time that is up is no error: what was seen last is judged.
-	_ = poll.Until(ctx, poll.Options{What: "the outcome of a call", Interval: 200 * time.Millisecond, Deadline: callWithin},
+	_ = poll.Until(ctx, poll.Options{What: "the outcome of a call", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, callWithin)},
 		func(looking context.Context) (bool, string, error) {
 			if looking.Err() == nil {
 				once(ctx)

@@ -102,8 +102,12 @@ func keep(all map[LineKey]Line, runs []*run) {
 func (s *session) trials(concerns func(topology.Pair, faultKind) bool) []*run {
 	var runs []*run
 	for _, p := range s.world.pairs() {
+		if s.world.hindered(p.From, p.To) != "" {
+			continue // nothing could fail over
+		}
 		for _, f := range faultKinds(s.options.Disruptive) {
-			if !concerns(p, f) {
+			// Where both answer at any time nothing fails over, unless the way to one goes.
+			if !concerns(p, f) || !f.disruptive() && s.world.shared(p) {
 				continue
 			}
 			runs = append(runs, &run{

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	networkingapi "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
@@ -136,7 +137,19 @@ func (m *member) replica(ctx context.Context, r *GatewayReplica) error {
 			r.Healthy++
 		}
 	}
+	r.Passes = passed(clusters)
 	return nil
+}
+
+// passed counts the names that a gateway passes on to a healthy endpoint.
+func passed(clusters []envoyCluster) int {
+	n := 0
+	for _, c := range clusters {
+		if strings.HasPrefix(c.Name, "outbound_.") && slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { return e.Healthy }) {
+			n++
+		}
+	}
+	return n
 }
 
 // settled says whether there is nothing more to wait for: every ready replica routes, or

@@ -128,6 +128,10 @@ func (s *session) enter(ctx context.Context, o Outside, cluster string, keep fun
 	}
 	own := send(cluster, pathIngress, outsideTries, func(c Call) bool { return c.let(cluster) })
 	keep(OutsideKey{o.Name, cluster, cluster, CallIngress}, own)
+	if own.barred() {
+		// Who denied it, the gateway or the workload, is told by what the workload lets everybody do.
+		keep(OutsideKey{o.Name, cluster, cluster, CallEntered}, send(cluster, pathOpen, 1, kept))
+	}
 	keep(OutsideKey{o.Name, cluster, cluster, CallDenied}, send(cluster, pathPrivate, outsideAgain, kept))
 	for _, peer := range s.world.peers(cluster) {
 		tries := 1

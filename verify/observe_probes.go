@@ -91,6 +91,12 @@ func (m *member) start(ctx context.Context) error {
 	for _, obj := range append(login, o.before(m.suites)...) {
 		g.Go(func() error { return m.client.ApplyValidated(ctx, obj) })
 	}
+	for _, obj := range o.opening() {
+		g.Go(func() error {
+			m.refuse(m.client.ApplyValidated(ctx, obj))
+			return nil
+		})
+	}
 	rooted := make(chan struct{})
 	go func() {
 		defer close(rooted)
@@ -106,22 +112,10 @@ func (m *member) start(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := m.awaitReady(ctx, m.cast()...); err != nil {
+	if err := m.injected(ctx); err != nil {
 		return err
 	}
-	return m.injected()
-}
-
-// injected returns an error when a pod that needs a sidecar has none: what it would send is
-// no mesh traffic.
-func (m *member) injected() error {
-	for _, r := range m.cast() {
-		if pod := m.pod(r); r != roleOutsider && !proxied(pod) {
-			return diag.Hint(fmt.Errorf("the %s in %s got no sidecar", r, m.name),
-				"istiod's injection webhook did not act on namespace "+m.namespace+"; is istiod there and is the revision right?")
-		}
-	}
-	return nil
+	return m.awaitReady(ctx, m.cast()...)
 }
 
 // awaitRoot gives up quietly: pods come up later all the same, or say what they miss.
@@ -149,15 +143,19 @@ func (m *member) launch(ctx context.Context, r role) error {
 				return true, "", nil
 			case apierrors.IsAlreadyExists(err):
 				return m.accepted(ctx, pod)
-			case apierrors.IsInvalid(err), apierrors.IsForbidden(err) && !strings.Contains(err.Error(), "serviceaccount"):
-				return false, "", poll.Stop(err)
+			case final(err):
+				return false, "", poll.Stop(rejected(err, r, m.namespace))
 			}
 			return false, "", err
 		})
-	if err != nil {
-		return m.client.Explain(err, fmt.Sprintf("starting the %s", r))
+	switch operation := fmt.Sprintf("starting the %s", r); {
+	case err == nil:
+		return nil
+	case len(diag.Hints(err)) > 0:
+		return diag.Op(err, m.name, operation) // who rejected it is known: the credentials are not why
+	default:
+		return m.client.Explain(err, operation)
 	}
-	return nil
 }
 
 // accepted looks at a pod that is there already: it is ours when an earlier try was accepted

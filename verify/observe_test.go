@@ -124,7 +124,7 @@ func TestGatewayReadsAddressExposureAndReplicas(t *testing.T) {
 	g, pods := one.gateway(t.Context())
 	g.Replicas = one.replicas(t.Context(), pods)
 	want := Gateway{Addresses: []string{"10.89.0.201"}, Exposures: []string{"istio-system/cross"},
-		Replicas: []GatewayReplica{{Pod: "gw-1", Ready: true, Listening: true, Routed: true, Healthy: 1}}}
+		Replicas: []GatewayReplica{{Pod: "gw-1", Ready: true, Listening: true, Routed: true, Healthy: 1, Passes: 1}}}
 	if diff := cmp.Diff(want, g); diff != "" {
 		t.Errorf("gateway (-want +got):\n%s", diff)
 	}
@@ -200,7 +200,7 @@ func TestObjectsOfTheProbe(t *testing.T) {
 		}
 		all = append(all, string(data))
 	}
-	for _, obj := range o.before(Suites()) {
+	for _, obj := range append(o.before(Suites()), o.opening()...) {
 		if obj.GetNamespace() != testNamespace {
 			t.Errorf("%s is not in the probe's namespace", obj.GetName())
 		}

@@ -4,16 +4,11 @@
 package verify
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/internal/probe"
@@ -24,27 +19,22 @@ const (
 	// mesh they may never do, and what they know then is judged. A loaded machine is slow and
 	// not broken, and most broken meshes show an obstacle that ends the wait sooner.
 	convergeWithin = 15 * time.Second
-	// scanWithin bounds the look at all proxies; those that did not answer by then are counted.
-	scanWithin = 30 * time.Second
-	// proxyLimit bounds the proxies of one cluster that are asked for all their endpoints.
-	proxyLimit = 20
 )
 
 // converge waits until the callers' proxies and the gateways see what they should, or until
 // time is up, and records what they see then.
 func (s *session) converge(ctx context.Context) {
-	if !s.want[FactViews] && !s.want[FactWire] && !s.want[FactCalls] && !s.want[FactFailover] {
+	if !slices.ContainsFunc([]Fact{FactViews, FactWire, FactHeld, FactCalls, FactKnocks, FactFailover}, func(f Fact) bool { return s.want[f] }) {
 		return
 	}
 	began := time.Now()
-	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: convergeWithin}
+	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, convergeWithin)}
 	seen := lastWhole(ctx, o, s.sight, func(x sight) bool { return s.converged(x.gateways, x.views) })
 	if ctx.Err() != nil {
 		return
 	}
 	s.record(FactGateways, began, func(w *World) { w.Gateways = seen.gateways })
-	s.scan(ctx, seen.views)
-	s.record(FactViews, began, func(w *World) { w.Views = seen.views })
+	s.scan(ctx, began, seen.gateways, seen.views)
 }
 
 // sight is one look at all gateways and callers.
@@ -205,103 +195,4 @@ func (m *member) hasAddress(address string) bool {
 		}
 	}
 	return false
-}
-
-// scan looks through the endpoints of every connected proxy for pods of other networks.
-func (s *session) scan(ctx context.Context, views map[string]Views) {
-	if !s.want[FactViews] || !slices.Contains(s.suites, SuiteDiscovery) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, scanWithin)
-	defer cancel()
-	pods := collect(s, func(m *member) []corev1.Pod {
-		var list corev1.PodList
-		if m.client == nil || m.client.List(ctx, &list) != nil {
-			return nil
-		}
-		return list.Items
-	})
-	near := map[string]map[string]bool{} // addresses by network
-	for c, list := range pods {
-		n := s.world.network(c)
-		if near[n] == nil {
-			near[n] = map[string]bool{}
-		}
-		for i := range list {
-			if !list[i].Spec.HostNetwork && list[i].Status.PodIP != "" {
-				near[n][list[i].Status.PodIP] = true
-			}
-		}
-	}
-	var mu sync.Mutex
-	s.each(func(m *member) {
-		v := m.astray(ctx, pods[m.name], near)
-		mu.Lock()
-		defer mu.Unlock()
-		old := views[m.name]
-		v.Problem, v.Services = old.Problem, old.Services
-		views[m.name] = v
-	})
-}
-
-// astray asks the proxies of one cluster, at most proxyLimit of them.
-func (m *member) astray(ctx context.Context, pods []corev1.Pod, near map[string]map[string]bool) Views {
-	proxies := slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool { return !proxied(&p) })
-	v := Views{Total: len(proxies)}
-	var mu sync.Mutex
-	var g errgroup.Group
-	g.SetLimit(writers)
-	for i := range proxies[:min(len(proxies), proxyLimit)] {
-		pod := &proxies[i]
-		g.Go(func() error {
-			page, err := m.page(ctx, pod.Namespace, pod.Name, portEnvoy, pageClusters)
-			var clusters []envoyCluster
-			if err == nil {
-				clusters, err = parseClusters(page)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				v.Unread = append(v.Unread, pod.Namespace+"/"+pod.Name+": "+sentence(err))
-				return nil
-			}
-			v.Proxies++
-			v.Astray = append(v.Astray, strays(pod, clusters, m.world.network(m.name), near)...)
-			return nil
-		})
-	}
-	_ = g.Wait() // unread proxies are counted, not returned
-	slices.Sort(v.Astray)
-	return v
-}
-
-// strays are the endpoints that only another network's pods have.
-func strays(pod *corev1.Pod, clusters []envoyCluster, network string, near map[string]map[string]bool) []string {
-	var found []string
-	for _, c := range clusters {
-		if called(c.Name) == "" {
-			continue
-		}
-		for _, e := range c.Endpoints {
-			if near[network][e.Address] {
-				continue
-			}
-			for _, n := range sortedKeys(near) {
-				if n != network && near[n][e.Address] {
-					found = append(found, fmt.Sprintf("%s/%s has %s:%d of %s for %s", pod.Namespace, pod.Name, e.Address, e.Port, n, called(c.Name)))
-				}
-			}
-		}
-	}
-	return found
-}
-
-// proxied says whether a pod runs Istio's proxy, as a container or a native sidecar.
-func proxied(p *corev1.Pod) bool {
-	if p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil {
-		return false
-	}
-	return slices.ContainsFunc(append(slices.Clone(p.Spec.InitContainers), p.Spec.Containers...), func(c corev1.Container) bool {
-		return strings.HasPrefix(c.Name, "istio-proxy")
-	})
 }

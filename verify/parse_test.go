@@ -56,7 +56,7 @@ func TestParseListenersAndClusterz(t *testing.T) {
 	if diff := cmp.Diff([]int{15443, 15090, 0}, ports); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
-	peers, err := parseClusterz(recorded(t, "clusterz.json"))
+	peers, _, err := parseClusterz(recorded(t, "clusterz.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestCalled(t *testing.T) {
 }
 
 func FuzzPages(f *testing.F) {
-	for _, name := range []string{"clusters.json", "listeners.json", "clusterz.json"} {
+	for _, name := range []string{"clusters.json", "listeners.json", "clusterz.json", "secrets.json"} {
 		f.Add(recorded(f, name))
 	}
 	f.Add([]byte("{}"))
@@ -101,6 +101,9 @@ func FuzzPages(f *testing.F) {
 			}
 		}
 		_, _ = parseListeners(page)
-		_, _ = parseClusterz(page)
+		_, _, _ = parseClusterz(page)
+		if chain, roots, err := parseSecrets(page); err == nil && (len(chain) == 0 || len(roots) == 0) {
+			t.Error("no certificates and no error")
+		}
 	})
 }

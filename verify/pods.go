@@ -21,6 +21,9 @@ import (
 // Labels of probe pods.
 const (
 	labelRole = "meshfed.io/probe"
+	// labelApp is probeApp on every probe pod.
+	labelApp = "app.kubernetes.io/name"
+	probeApp = "meshfed-probe"
 	// prefixService and a service's name make the label by which the service selects.
 	prefixService = "verify.meshfed.io/"
 )
@@ -68,10 +71,7 @@ func (o objects) where(r role) map[string]string {
 // pod is the probe pod of a role in a cluster: a bare one, so that a rejection is the answer
 // to its creation and not an event of some controller.
 func (o objects) pod(cluster string, r role) (*corev1.Pod, error) {
-	labels := kube.Labels(o.owned, map[string]string{
-		"app.kubernetes.io/name": "meshfed-probe", labelRole: string(r),
-		"sidecar.istio.io/inject": fmt.Sprint(r != roleOutsider),
-	})
+	labels := kube.Labels(o.owned, probeLabels(r))
 	for _, s := range o.services {
 		if slices.Contains(s.Backends[cluster], r) {
 			labels[prefixService+s.Name] = "true"
@@ -93,6 +93,11 @@ func (o objects) pod(cluster string, r role) (*corev1.Pod, error) {
 		}},
 		Spec: spec,
 	}, nil
+}
+
+// probeLabels are those of the pods of a role, beside who owns them and which services select them.
+func probeLabels(r role) map[string]string {
+	return map[string]string{labelApp: probeApp, labelRole: string(r), "sidecar.istio.io/inject": fmt.Sprint(r != roleOutsider)}
 }
 
 // podSpec satisfies the restricted Pod Security Standard.

@@ -72,8 +72,8 @@ func TestChosenSuites(t *testing.T) {
 		want string
 		fail string
 	}{
-		"default leaves failover out": {nil, Options{}, "trust discovery weights locality authorization", ""},
-		"full":                        {nil, Options{Failover: true}, "trust discovery weights locality failover authorization", ""},
+		"default leaves failover out": {nil, Options{}, "trust discovery weights locality authorization gateway", ""},
+		"full":                        {nil, Options{Failover: true}, "trust discovery weights locality failover authorization gateway", ""},
 		"named, in order":             {nil, Options{Suites: []string{"failover", "trust"}}, "trust failover", ""},
 		"of the file":                 {[]string{"locality"}, Options{}, "locality", ""},
 		"named before the file's":     {[]string{"locality"}, Options{Suites: []string{"trust"}}, "trust", ""},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshfed/meshfed/topology"
@@ -24,27 +25,34 @@ const (
 
 // Report is what a run saw and judged.
 type Report struct {
-	// APIVersion and Kind are fixed; Tool is the version that ran.
+	// APIVersion of all JSON objects of meshfed.
 	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Tool       string `json:"tool"`
+	// Kind tells a report from other JSON objects of meshfed.
+	Kind string `json:"kind"`
+	// Tool is the version that ran.
+	Tool string `json:"tool"`
 	// Topology is the topology's name.
 	Topology string `json:"topology"`
 	// Substitutions say what stands in for a published component.
 	Substitutions []string `json:"substitutions"`
 	// StartedAt is in UTC.
 	StartedAt time.Time `json:"startedAt"`
-	// DurationSeconds until everything was judged, RemovalSeconds from then on until nothing
-	// of the probes was left.
+	// DurationSeconds until everything was judged.
 	DurationSeconds float64 `json:"durationSeconds"`
-	RemovalSeconds  float64 `json:"removalSeconds"`
+	// RemovalSeconds from then on until nothing of the probes was left.
+	RemovalSeconds float64 `json:"removalSeconds"`
 	// Restored says which disruptive faults of an earlier run that was killed this one has undone.
 	Restored []string `json:"restored,omitempty"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
-	// Clusters and Suites that were asked for, in the order in which they are shown.
+	// Clusters that were asked for, in the order in which they are shown.
 	Clusters []string `json:"clusters"`
-	Suites   []string `json:"suites"`
+	// Suites that were asked for, in the order in which they are shown.
+	Suites []string `json:"suites"`
+	// Members are the clusters as the file places them. Reports of older versions have none.
+	Members []Member `json:"members,omitempty"`
+	// Steps are those of the up that ended in this verification, in the order of the plan.
+	Steps []StepTime `json:"steps,omitempty"`
 	// Checks in registry order, then by clusters in file order, then by variant.
 	Checks []Result `json:"checks"`
 }
@@ -53,7 +61,7 @@ type Report struct {
 func newReport(t *topology.Topology, clusters, suites []string, results []Result) *Report {
 	r := &Report{
 		APIVersion: topology.APIVersion, Kind: Kind, Topology: t.Metadata.Name,
-		Substitutions: []string{}, Clusters: clusters, Suites: suites,
+		Substitutions: []string{}, Clusters: clusters, Suites: suites, Members: placed(t, clusters),
 	}
 	r.Checks = append(slices.Clone(results), r.uncovered(t, results)...)
 	order := map[string]int{CoverageCheck: len(Checks())}
@@ -84,11 +92,16 @@ func newReport(t *topology.Topology, clusters, suites []string, results []Result
 
 // uncovered gives an inconclusive result for each requested suite and ordered pair of which
 // no check passed and none failed either: skips and warnings must not hide a pair. Where the
-// first shall not know the second there is nothing to cover.
+// first shall not know the second there is nothing to cover, nor where the suite's question
+// does not arise: both are skipped with the reason.
 func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 	var missing []Result
 	told := map[[3]string]bool{}
+	reasons := map[string][]Result{}
 	for _, c := range results {
+		if c.NotApplicable {
+			reasons[c.Suite] = append(reasons[c.Suite], c)
+		}
 		if c.Status == Pass || c.Status == Fail {
 			told[[3]string{c.Suite, c.From, c.To}] = true
 		}
@@ -99,8 +112,12 @@ func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 				continue
 			}
 			m := unsure("no check of the suite %s passed from %s to %s", suite, p.From, p.To)
-			if !t.Knows(p.From, p.To) {
+			i := slices.IndexFunc(reasons[suite], func(c Result) bool { return c.concerns(p.From, p.To) })
+			switch {
+			case !t.Knows(p.From, p.To):
 				m = skip("%s does not know %s: spec.discovery leaves it out", p.From, p.To)
+			case i >= 0:
+				m = moot("the suite %s does not apply from %s to %s: %s", suite, p.From, p.To, reasons[suite][i].Message)
 			}
 			m = m.between(p.From, p.To, suite)
 			m.ID, m.Suite = CoverageCheck, suite
@@ -108,6 +125,26 @@ func (r *Report) uncovered(t *topology.Topology, results []Result) []Result {
 		}
 	}
 	return missing
+}
+
+// NotApplicable says in one line for each suite that does not apply to some pairs, to how many
+// and why: a skip must be seen where only the verdict is read.
+func (r *Report) NotApplicable() []string {
+	var lines []string
+	for _, suite := range r.Suites {
+		n, why := 0, ""
+		for _, c := range r.Checks {
+			if c.ID == CoverageCheck && c.Suite == suite && c.NotApplicable {
+				n++
+				_, reason, _ := strings.Cut(c.Message, ": ")
+				why = or(why, reason)
+			}
+		}
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf("%s does not apply to %d of %d pairs: %s", suite, n, len(pairs(r.Clusters)), why))
+		}
+	}
+	return lines
 }
 
 // ExitCode is 3 when a check failed, else 4 when one is inconclusive or none passed, else 0.
@@ -119,23 +156,6 @@ func (r *Report) ExitCode() int {
 		return ExitInconclusive
 	}
 	return ExitPass
-}
-
-// Cell is the worst status of a suite's results that concern a pair, and how many there are
-// of each; Skip when there are none.
-func (r *Report) Cell(suite, from, to string) (Status, map[Status]int) {
-	counts := map[Status]int{}
-	for _, c := range r.Checks {
-		if c.Suite == suite && c.concerns(from, to) {
-			counts[c.Status]++
-		}
-	}
-	for _, s := range worst() {
-		if counts[s] > 0 {
-			return s, counts
-		}
-	}
-	return Skip, counts
 }
 
 // JSON is the report indented, with a newline at the end.

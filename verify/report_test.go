@@ -109,8 +109,36 @@ func TestASkipNeverHidesAPair(t *testing.T) {
 	if i < 0 || r.Checks[i].From != "west" || r.Checks[i].To != "east" || r.Checks[i].Variant != SuiteLocality || r.Checks[i].Status != Inconclusive {
 		t.Fatalf("no coverage result for the pair that was skipped: %+v", r.Checks)
 	}
-	if got, _ := r.Cell(SuiteLocality, "west", "east"); got != Inconclusive {
+	if got, _ := r.Tally().Cell(SuiteLocality, "west", "east"); got != Inconclusive {
 		t.Errorf("the matrix shows %s", got)
+	}
+}
+
+func TestASuiteThatDoesNotApplyIsSkippedAndSeen(t *testing.T) {
+	t.Parallel()
+	results := []Result{one("trust-roots", SuiteTrust, pass("ok"), "west", "east"), one("trust-roots", SuiteTrust, pass("ok"), "east", "west")}
+	for _, p := range pairs([]string{"west", "east"}) {
+		results = append(results, one("discovery-answers", SuiteDiscovery, pass("ok"), p.From, p.To),
+			one("locality-answers", SuiteLocality, moot("one zone"), p.From, p.To, "a"), one("locality-answers", SuiteLocality, moot("one zone"), p.From, p.To, "b"))
+	}
+	r := testReport(results...)
+	if r.ExitCode() != ExitPass {
+		t.Errorf("exit code %d", r.ExitCode())
+	}
+	if got, counts := r.Tally().Cell(SuiteLocality, "west", "east"); got != Skip || counts[Skip] != 3 {
+		t.Errorf("the matrix shows %s, %v", got, counts)
+	}
+	const words = "locality does not apply to 2 of 2 pairs: one zone"
+	if got := r.NotApplicable(); !slices.Equal(got, []string{words}) {
+		t.Errorf("said: %q", got)
+	}
+	var page bytes.Buffer
+	if err := r.Markdown(&page); err != nil || !strings.Contains(page.String(), words) {
+		t.Errorf("Markdown does not say so (%v):\n%s", err, page.String())
+	}
+	results[2] = one("locality-nodes", SuiteLocality, unsure("forbidden"), "west", "")
+	if r := testReport(results...); r.ExitCode() != ExitInconclusive {
+		t.Errorf("what could not be seen was hidden: exit code %d", r.ExitCode())
 	}
 }
 

@@ -34,14 +34,17 @@ type Result struct {
 	ID string `json:"id"`
 	// Suite that the check belongs to.
 	Suite string `json:"suite"`
-	// From and To are clusters; a check of one cluster as callers see it has only To, as a
-	// caller only From.
+	// From is the cluster of the caller; absent for a check of one cluster as callers see it.
 	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	// To is the cluster that is called; absent for a check of one cluster as a caller.
+	To string `json:"to,omitempty"`
 	// Variant tells results of one check and pair apart.
 	Variant string `json:"variant,omitempty"`
 	// Status of the judgement.
 	Status Status `json:"status"`
+	// NotApplicable marks a skip because the suite's question does not arise here: a pair of
+	// which nothing else is said is then not covered, and not inconclusive for that.
+	NotApplicable bool `json:"notApplicable,omitempty"`
 	// Message is one sentence.
 	Message string `json:"message"`
 	// Code is a diagnosis, with a heading in docs/checks.md; empty for a pass.
@@ -77,6 +80,13 @@ func verdict(status Status, code, format string, args ...any) Result {
 func pass(format string, args ...any) Result { return verdict(Pass, "", format, args...) }
 
 func skip(format string, args ...any) Result { return verdict(Skip, "", format, args...) }
+
+// moot is a skip where the suite's question does not arise, by the topology or by what was seen.
+func moot(format string, args ...any) Result {
+	r := skip(format, args...)
+	r.NotApplicable = true
+	return r
+}
 
 func unsure(format string, args ...any) Result { return verdict(Inconclusive, "", format, args...) }
 

@@ -143,17 +143,36 @@ func (f faultKind) words() string {
 	return "the backend's pod is deleted and made again"
 }
 
-// authorization guards the echo: one path for the caller's identity, one for the ingress
-// gateway's, and every other path for anybody. The ingress gateway passes on the first two, so
-// that its being denied the first one is seen.
+// opening are the rules without which a mesh that denies whatever nobody allowed would not let
+// the probes be called: they allow all paths but those that authorization guards, and all
+// connections of these pods. Neither takes anything away from rules that deny. Where nothing is
+// denied they change nothing, so one that is rejected need not end the run.
+func (o objects) opening() []client.Object {
+	all := []any{map[string]any{}}
+	return []client.Object{
+		o.object("security.istio.io/v1", "AuthorizationPolicy", "open", map[string]any{
+			"action": "ALLOW", "rules": []any{map[string]any{"to": operation("notPaths", pathPrivate, pathIngress)}},
+		}),
+		o.object("networking.k8s.io/v1", "NetworkPolicy", "open", map[string]any{
+			"podSelector": map[string]any{"matchLabels": map[string]any{labelApp: probeApp}},
+			"policyTypes": []any{"Ingress", "Egress"}, "ingress": all, "egress": all,
+		}),
+	}
+}
+
+// operation is the part of an authorization rule that says which paths it is about, or not.
+func operation(key string, paths ...any) []any {
+	return []any{map[string]any{"operation": map[string]any{key: paths}}}
+}
+
+// authorization guards two paths of the echo: one for the caller's identity, one for the ingress
+// gateway's. The ingress gateway passes on both, so that its being denied the first one is seen,
+// and one that everybody may call.
 func (o objects) authorization() []client.Object {
 	selector := map[string]any{"matchLabels": map[string]any{labelRole: string(roleEcho)}}
 	from := func(namespace, account string) []any {
 		return []any{map[string]any{"source": map[string]any{"principals": []any{
 			fmt.Sprintf("%s/ns/%s/sa/%s", o.topology.Spec.Mesh.TrustDomain, namespace, account)}}}}
-	}
-	to := func(key string, paths ...any) []any {
-		return []any{map[string]any{"operation": map[string]any{key: paths}}}
 	}
 	all := []client.Object{
 		o.object("security.istio.io/v1", "PeerAuthentication", string(roleEcho), map[string]any{
@@ -163,9 +182,8 @@ func (o objects) authorization() []client.Object {
 		o.object("security.istio.io/v1", "AuthorizationPolicy", string(roleEcho), map[string]any{
 			"selector": selector, "action": "ALLOW",
 			"rules": []any{
-				map[string]any{"to": to("notPaths", pathPrivate, pathIngress)},
-				map[string]any{"from": from(o.namespace, account(roleCaller)), "to": to("paths", pathPrivate)},
-				map[string]any{"from": from(topology.SystemNamespace, topology.IngressGateway), "to": to("paths", pathIngress)},
+				map[string]any{"from": from(o.namespace, account(roleCaller)), "to": operation("paths", pathPrivate)},
+				map[string]any{"from": from(topology.SystemNamespace, topology.IngressGateway), "to": operation("paths", pathIngress)},
 			},
 		}),
 		o.object("networking.istio.io/v1", "Gateway", ingressGateway, map[string]any{
@@ -181,7 +199,7 @@ func (o objects) authorization() []client.Object {
 		all = append(all, o.object("networking.istio.io/v1", "VirtualService", "ingress-"+c, map[string]any{
 			"hosts": []any{hostOutside(o.zone, c)}, "gateways": []any{ingressGateway},
 			"http": []any{map[string]any{
-				"match":   []any{exactly(pathIngress), exactly(pathPrivate)},
+				"match":   []any{exactly(pathIngress), exactly(pathPrivate), exactly(pathOpen)},
 				"retries": map[string]any{"attempts": int64(0)},
 				"route":   []any{map[string]any{"destination": map[string]any{"host": h, "port": map[string]any{"number": int64(probe.PortApp)}}}},
 			}},

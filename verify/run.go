@@ -46,6 +46,11 @@ type Options struct {
 	Suites []string
 	// Failover adds the suite failover when Suites is empty.
 	Failover bool
+	// Passive makes no probe and reads no Secret: only what PassiveRole allows. Suites that need
+	// probes are refused.
+	Passive bool
+	// Secrets lets a passive run read cacerts and remote secrets as far as it may; it sees more.
+	Secrets bool
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
 	// Disruptive lets the suite failover take gateways and networks away, journalled: see Fault.
@@ -64,6 +69,8 @@ type Options struct {
 	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
 	// May be nil.
 	Judged func(*Report)
+	// within, if set, stands in for callWithin and convergeWithin: tests are in a hurry.
+	within time.Duration
 }
 
 // Progress is who answered a load so far, in steps of probe.BucketWidth.
@@ -96,7 +103,11 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	started := time.Now()
 	s := newSession(mesh, options, clusters, suites, started)
-	err = s.prove(ctx)
+	if options.Passive {
+		err = s.lookOn(ctx)
+	} else {
+		err = s.prove(ctx)
+	}
 	var report *Report
 	if err == nil {
 		report = s.report(clusters, suites, started)
@@ -104,7 +115,9 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 			options.Judged(report)
 		}
 	}
-	s.state("removing the probes")
+	if !options.Passive {
+		s.state("removing the probes")
+	}
 	judged := time.Now()
 	removed := s.remove(ctx) // after an interrupt, too
 	if report == nil {
@@ -119,6 +132,9 @@ func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	report := newReport(s.mesh.Topology, clusters, suites, s.finish())
 	report.Tool, report.Restored = s.mesh.Tool, s.restored
 	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
+	for i, m := range report.Members {
+		report.Members[i].Addresses = s.world.Gateways[m.Name].Addresses
+	}
 	report.StartedAt = started.UTC().Truncate(time.Millisecond)
 	report.DurationSeconds = rounded(time.Since(started))
 	for _, r := range report.Checks {
@@ -134,6 +150,9 @@ func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds
 // chosen is the list of suites in the order in which they are shown.
 func chosen(t *topology.Topology, o Options) ([]string, error) {
 	want := o.Suites
+	if len(want) == 0 && o.Passive {
+		want = PassiveSuites()
+	}
 	if len(want) == 0 {
 		want = t.Spec.Verify.Suites
 	}
@@ -146,6 +165,9 @@ func chosen(t *topology.Topology, o Options) ([]string, error) {
 			return nil, diag.Hint(fmt.Errorf("suite %q is not built yet", s), "built suites: "+strings.Join(Suites(), ", "))
 		case !slices.Contains(Suites(), s):
 			return nil, diag.Hint(fmt.Errorf("there is no suite %q", s), "suites: "+strings.Join(Suites(), ", "))
+		case o.Passive && !slices.Contains(PassiveSuites(), s):
+			return nil, diag.Hint(fmt.Errorf("suite %q sends requests, which a passive verification does not", s),
+				"without probes there are "+strings.Join(PassiveSuites(), ", "))
 		}
 	}
 	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil

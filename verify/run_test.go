@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ func twoClusters(t *testing.T, objs ...client.Object) (Mesh, map[string]*kubetes
 			all = append(all, o.DeepCopyObject().(client.Object))
 		}
 		fakes[c] = kubetest.New(t, c, all...)
+		fakes[c].Admit(inject)
 		m.Clients[c] = fakes[c].Client
 	}
 	return m, fakes
@@ -200,5 +202,52 @@ func TestAClusterThatCanNotBeReachedLeavesTheOther(t *testing.T) {
 	}
 	if exists(t, fakes["west"]) {
 		t.Error("the namespace stayed in west")
+	}
+}
+
+// A namespace that is made while the interrupt comes is removed too, and so is one whose making
+// got no answer.
+func TestANamespaceThatNobodyHeardOfIsRemoved(t *testing.T) {
+	t.Parallel()
+	isNamespace := func(obj client.Object) bool { _, ok := obj.(*corev1.Namespace); return ok }
+	for name, run := range map[string]func(t *testing.T, m Mesh, f *kubetest.Cluster) error{
+		"interrupted": func(t *testing.T, m Mesh, f *kubetest.Cluster) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			f.Admit(func(obj client.Object) error {
+				if isNamespace(obj) {
+					cancel()
+				}
+				return nil
+			})
+			_, err := Run(ctx, m, Options{Suites: []string{SuiteWeights}})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
+			}
+			return nil
+		},
+		"connection lost": func(t *testing.T, m Mesh, f *kubetest.Cluster) error {
+			f.Unheard("Namespace", errors.New("read tcp 10.0.0.1:6443: connection reset by peer"))
+			_, err := Run(t.Context(), m, Options{Suites: []string{SuiteWeights}})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, fakes := twoClusters(t)
+			for _, f := range fakes {
+				f.Fail("create", "Pod", "", forbidden(), 0)
+			}
+			if err := run(t, m, fakes["west"]); err != nil {
+				t.Fatal(err)
+			}
+			for cluster, f := range fakes {
+				if made := slices.Contains(f.Writes(), "create Namespace /"+testNamespace); !made && cluster == "west" {
+					t.Error("it was never made")
+				}
+				if exists(t, f) {
+					t.Errorf("the namespace stayed in %s", cluster)
+				}
+			}
+		})
 	}
 }

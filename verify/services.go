@@ -128,10 +128,8 @@ func services(t *topology.Topology, clusters, suites []string, disruptive bool) 
 		echo[c] = []role{roleEcho}
 	}
 	all := []service{{Name: serviceEven, Backends: echo}}
-	if slices.Contains(suites, SuiteAuthorization) || slices.Contains(suites, SuiteTrust) {
-		for _, c := range clusters {
-			all = append(all, service{Name: serviceOnly(c), Backends: map[string][]role{c: {roleEcho}}})
-		}
+	for _, c := range clusters {
+		all = append(all, service{Name: serviceOnly(c), Backends: map[string][]role{c: {roleEcho}}})
 	}
 	if slices.Contains(suites, SuiteWeights) {
 		for _, c := range clusters {
@@ -172,12 +170,17 @@ func roles(suites []string) []role {
 		suites []string
 	}{
 		{roleStranger, []string{SuiteAuthorization, SuiteWeights}},
-		{roleOutsider, []string{SuiteAuthorization, SuiteTrust}},
+		{roleOutsider, []string{SuiteAuthorization, SuiteTrust, SuiteGateway}},
 		{roleAway, []string{SuiteFailover}},
 	} {
-		if slices.ContainsFunc(r.suites, func(s string) bool { return slices.Contains(suites, s) }) {
+		if wanted(suites, r.suites...) {
 			all = append(all, r.role)
 		}
 	}
 	return all
+}
+
+// wanted says whether one of some suites is among those that run.
+func wanted(suites []string, some ...string) bool {
+	return slices.ContainsFunc(some, func(s string) bool { return slices.Contains(suites, s) })
 }

@@ -35,14 +35,16 @@ type session struct {
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
-	checks := selected(suites)
+	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
+		return options.Passive && !c.passive(options.Secrets) || !options.Passive && c.alone()
+	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),
 		members: map[string]*member{},
 		pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain,
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
 			Now: now, Took: map[Fact]time.Duration{}, Disruptive: options.Disruptive,
 		},
 	}
@@ -197,8 +199,11 @@ func (s *session) observe(ctx context.Context) {
 	s.converge(ctx)
 	s.state("sending requests")
 	wg.Go(func() { s.observeWire(ctx) })
+	wg.Go(func() { s.observeWithin(ctx) })
 	wg.Go(func() { s.observeCalls(ctx) })
 	wg.Go(func() { s.observeOutside(ctx) })
+	wg.Go(func() { s.observeKnocks(ctx) })
+	wg.Go(func() { s.observeExposed(ctx) })
 	wg.Go(func() { s.observeLoads(ctx) })
 	wg.Wait()
 	if s.want[FactFailover] {

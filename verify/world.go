@@ -22,7 +22,9 @@ type World struct {
 	Clusters []string
 	// Namespace and trust domain of the probes' identities.
 	Namespace, TrustDomain string
-	Now                    time.Time
+	// Passive: without probes, and without reading a Secret.
+	Passive bool
+	Now     time.Time
 	// Took is how long each observation took.
 	Took map[Fact]time.Duration
 
@@ -36,13 +38,19 @@ type World struct {
 	Probes   map[string]Probes
 	Wire     map[topology.Pair]Wire
 	Views    map[string]Views
+	Held     map[string]Held
+	Reach    map[string]Reach
 	Loads    map[LoadKey]Load
+	Within   map[string]Within
 	Calls    map[CallKey]Call
 	Lines    map[LineKey]Line
 	// Disruptive says that the failover suite takes gateways and networks away too; Faults are
 	// those that it made.
 	Disruptive bool
 	Faults     []FaultSeen
+	// Knocks by pair, Exposed by cluster; both only where networks differ.
+	Knocks  map[topology.Pair]Knocks
+	Exposed map[string]Exposed
 	// Outside are the calls of the clients outside of the mesh, OutsideClients their names.
 	Outside        map[OutsideKey]Call
 	OutsideClients []string
@@ -84,6 +92,8 @@ type Istiod struct {
 	Started time.Time
 	// Peers is the sync status by cluster, as the replica says it.
 	Peers map[string]string
+	// secrets are the names of the remote secrets that it has taken up, by cluster.
+	secrets map[string]string
 }
 
 // Served is what leads a cluster without an istiod to the one that serves it.
@@ -164,6 +174,8 @@ type GatewayReplica struct {
 	// endpoints in it that take traffic.
 	Routed  bool
 	Healthy int
+	// Passes counts the names of services that it passes on to at least one healthy endpoint.
+	Passes int
 }
 
 // ready counts the replicas that take traffic.
@@ -232,6 +244,31 @@ type Endpoint struct {
 	Gateway bool   `json:"gateway,omitempty"`
 }
 
+// Held are the certificates in the proxies of one cluster.
+type Held struct {
+	// Proxies that were read, of Total; Unread says why others were not.
+	Proxies []Holder
+	Total   int
+	Unread  []string
+}
+
+// Holder is one proxy: the chain that it serves, leaf first, and the roots that it trusts.
+type Holder struct {
+	Pod          string
+	Chain, Roots []*x509.Certificate
+}
+
+// Reach is what the proxies of one cluster know of services that other clusters back.
+type Reach struct {
+	Problem string
+	// Proxies that were read.
+	Proxies int
+	// Backed are the hosts of the services that a cluster has ready pods with sidecars for and
+	// that these proxies know; Reached those of which they have a healthy endpoint there. Both
+	// by that cluster.
+	Backed, Reached map[string][]string
+}
+
 // LoadKey names a load: who sends, to which service of the probe.
 type LoadKey struct{ From, Service string }
 
@@ -245,6 +282,29 @@ type Load struct {
 	Answers       map[string]int
 	Unknown, Lost int
 	Outcomes      []probe.Outcome
+}
+
+// Within is a call inside of one cluster that every suite rests on, and what may keep it out.
+type Within struct {
+	Call
+	// Policies of the root namespace that may deny something; where the call did not pass, those
+	// of the probe's namespace too, and the names of its NetworkPolicies. Both without the probe's
+	// own.
+	Policies []Policy
+	Network  []string
+	// Refused says who rejected a rule by which the probe's namespace lets its own requests pass.
+	Refused []string
+}
+
+// Policy is an AuthorizationPolicy in short.
+type Policy struct {
+	// Name with namespace.
+	Name string
+	// Action as Istio names it: ALLOW, DENY or CUSTOM. One that allows and has no rule denies all.
+	Action string
+	Rules  int
+	// Selector of pods; empty means all.
+	Selector map[string]string
 }
 
 // CallKey names a call of the authorization suite.
@@ -267,6 +327,10 @@ const (
 	// CallIngress and CallDirect: a path that only the ingress gateway may call.
 	CallIngress CallKind = "ingress"
 	CallDirect  CallKind = "direct"
+	// CallOpen: a path that everybody may call, by the caller; CallEntered: the same through the
+	// ingress gateway of the cluster.
+	CallOpen    CallKind = "open"
+	CallEntered CallKind = "entered"
 )
 
 // Call is a handful of equal requests.
@@ -282,6 +346,56 @@ type Call struct {
 	Clusters []string
 	// Foreign names who denied a call and is no Envoy of the mesh.
 	Foreign string
+}
+
+// KnockKind says what is wrong with a connection to an east-west gateway.
+type KnockKind string
+
+// The connections that must be refused, as variants of results.
+const (
+	// KnockNoCertificate and KnockForeignRoot ask for a service of the mesh.
+	KnockNoCertificate KnockKind = "no certificate"
+	KnockForeignRoot   KnockKind = "foreign root"
+	// KnockUnknownSNI and KnockPlaintext ask for none.
+	KnockUnknownSNI KnockKind = "unknown SNI"
+	KnockPlaintext  KnockKind = "plaintext"
+)
+
+// Knocks are the connections from one cluster to the gateway addresses of another.
+type Knocks struct {
+	Problem string
+	// Addresses that were tried; Calls hold one connection of each kind to each of them.
+	Addresses []string
+	Calls     map[KnockKind][]Knock
+	// Twin are requests of the caller through the same gateway; Through counts those that its
+	// Envoy got an answer to, by address, and Counted those that the application was given.
+	Twin    Call
+	Through map[string]int
+	Counted int
+	// Want is the identity that the workload behind the gateway serves.
+	Want string
+}
+
+// Knock is one connection.
+type Knock struct {
+	Problem string
+	Address string
+	SNI     string
+	Outcome probe.Outcome
+	// Served is the identity in the certificate that was served, empty without one: then the
+	// gateway itself has ended the connection.
+	Served string
+	// Reached counts the requests that the application was given.
+	Reached int
+}
+
+// Exposed are the workloads of one cluster that its east-west gateway passes connections to.
+type Exposed struct {
+	Problem string
+	// Ports of services that were looked at.
+	Ports int
+	// Open are those with a workload that does not ask for a certificate: "shop/web:8080".
+	Open []string
 }
 
 // OutsideKey names a call of a client outside of the mesh: through the ingress gateway of From

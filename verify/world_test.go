@@ -112,6 +112,7 @@ func healthy(t *testing.T) (*World, testPKI) {
 		Signers: map[string]Signer{}, Roots: map[string]Roots{}, Controls: map[string]Control{}, Nodes: map[string]Nodes{},
 		Gateways: map[string]Gateway{}, Probes: map[string]Probes{}, Wire: map[topology.Pair]Wire{}, Views: map[string]Views{},
 		Loads: map[LoadKey]Load{}, Calls: map[CallKey]Call{}, Lines: map[LineKey]Line{},
+		Knocks: map[topology.Pair]Knocks{}, Exposed: map[string]Exposed{},
 		Outside: map[OutsideKey]Call{}, OutsideClients: []string{OutsideHost, OutsideContainer},
 	}
 	pki := testPKI{root: testRoot(t), keys: map[string]any{}}
@@ -122,6 +123,17 @@ func healthy(t *testing.T) (*World, testPKI) {
 	}
 	for i, c := range w.Clusters {
 		healthyCluster(w, c, w.Clusters[1-i], i)
+	}
+	w.Held, w.Reach = map[string]Held{}, map[string]Reach{}
+	for i, c := range w.Clusters {
+		held := Held{Total: 2}
+		for _, pod := range []string{"istio-system/gw-1", "shop/web-1"} {
+			held.Proxies = append(held.Proxies, Holder{pod, []*x509.Certificate{leaf(t, w.Signers[c].Intermediate, pki.keys[c], nil), w.Signers[c].Intermediate},
+				[]*x509.Certificate{pki.root.Certificate}})
+		}
+		w.Held[c] = held
+		shared := map[string][]string{w.Clusters[1-i]: {"web.shop.svc.cluster.local"}}
+		w.Reach[c] = Reach{Proxies: 2, Backed: shared, Reached: shared}
 	}
 	for _, from := range w.Clusters {
 		for _, to := range w.Clusters {
@@ -192,6 +204,8 @@ func healthyCluster(w *World, c, peer string, i int) {
 		w.Outside[OutsideKey{client, c, c, CallPermissive}] = call(c, answer(c, 200, 1))
 		w.Outside[OutsideKey{client, c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 1})
 	}
+	w.Exposed[c] = Exposed{Ports: 2}
+	w.Knocks[topology.Pair{From: c, To: peer}] = healthyKnocks(peer)
 	for _, f := range faultKinds(true) {
 		l := testLine(c, peer, 10, 30, phase{10, 0}, phase{2, 2}, phase{18, 1}, phase{5, 1}, phase{15, 0})
 		if f.disruptive() {
@@ -200,7 +214,29 @@ func healthyCluster(w *World, c, peer string, i int) {
 		w.Lines[LineKey{c, peer, f.variant()}] = l
 	}
 	w.Disruptive = true
-	w.Faults = append(w.Faults, FaultSeen{Fault: Fault{Kind: FaultGateway, Cluster: c, Object: "Deployment istio-system/istio-eastwestgateway", Replicas: 1}})
+	w.Faults = append(w.Faults, FaultSeen{Fault: Fault{Kind: FaultGateway, Cluster: c, Object: "Deployment istio-system/istio-eastwestgateway", Replicas: 1}},
+		FaultSeen{Fault: Fault{Kind: FaultNetwork, Cluster: c, Object: "Node " + c + "-1", Cut: []string{peer}}})
+}
+
+// healthyKnocks are refused as they should be, at two addresses.
+func healthyKnocks(to string) Knocks {
+	alert := func(words string) probe.Outcome {
+		return probe.Outcome{Error: probe.ErrTLSAlert, Detail: "Get x: remote error: tls: " + words, Count: 1}
+	}
+	k := Knocks{Addresses: []string{gatewayAddress(to), "10.89.0.210"}, Calls: map[KnockKind][]Knock{}, Want: "spiffe://cluster.local/ns/" + testNamespace + "/sa/echo",
+		Twin: Call{Outcomes: []probe.Outcome{answer(to, 200, 10)}, Clusters: []string{to}}, Through: map[string]int{gatewayAddress(to): 5, "10.89.0.210": 5}, Counted: 10}
+	for _, a := range k.Addresses {
+		for kind, c := range map[KnockKind]Knock{
+			KnockNoCertificate: {Outcome: alert("certificate required"), Served: k.Want},
+			KnockForeignRoot:   {Outcome: alert("unknown certificate authority"), Served: k.Want},
+			KnockUnknownSNI:    {Outcome: probe.Outcome{Error: probe.ErrReset, Count: 1}},
+			KnockPlaintext:     {Outcome: probe.Outcome{Error: probe.ErrClosed, Count: 1}},
+		} {
+			c.Address = a + ":15443"
+			k.Calls[kind] = append(k.Calls[kind], c)
+		}
+	}
+	return k
 }
 
 // phase is a number of buckets with two requests each: outcome 0 is local, 1 remote, 2 lost.

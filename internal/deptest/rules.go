@@ -45,6 +45,8 @@ func Rules() []Rule {
 		{Packages: []string{"install"}, Forbid: []string{"federation", "verify"}, Deep: true, Why: "install touches one cluster; internal/plan puts the order together"},
 		{Packages: []string{"federation"}, Forbid: []string{"install", "verify"}, Deep: true, Why: "federation touches two clusters; internal/plan puts the order together"},
 		{Packages: []string{"verify"}, Forbid: []string{"install", "federation"}, Deep: true, Why: "verify must not believe what it is to prove: it looks at clusters itself"},
+		{Packages: []string{"verify/page"}, Forbid: []string{Ours, External}, Allow: []string{"verify", "topology"},
+			Why: "page draws what a report says, and asks nobody"},
 		{Packages: verbs, Forbid: []string{"internal/plan", "internal/ui", "cmd"}, Deep: true, Why: "the order belongs to internal/plan and the looks to internal/ui, above"},
 		{Packages: machinery, Forbid: append([]string{"internal/plan", "internal/ui", "cmd"}, verbs...), Deep: true, Why: "arrows point down: internal/{kube,cluster,bundle,charts} serve install, federation and verify"},
 		{Packages: []string{"internal/images"}, Forbid: []string{Ours, External}, Allow: []string{"topology", "internal/version"},
@@ -62,6 +64,6 @@ func Rules() []Rule {
 		{Packages: []string{"internal/diag", "internal/poll"}, Forbid: []string{Ours, External}, Why: "every package imports diag and poll, so they import none"},
 		{Packages: []string{"internal/run"}, Forbid: []string{Ours, External}, Allow: leaves[:2], Why: "run is a leaf: standard library, diag and poll"},
 		{Packages: []string{"internal/probe"}, Forbid: []string{Ours, External}, Allow: []string{"internal/probe"}, Why: "the probe's image is a few MB: standard library only"},
-		{Forbid: []string{"internal/deptest"}, Why: "deptest is for tests"},
+		{Forbid: []string{"internal/deptest", "internal/schema"}, Why: "deptest and schema read source code: they are for tests"},
 	}
 }

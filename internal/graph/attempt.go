@@ -137,7 +137,7 @@ func (e *lateError) Unwrap() error { return e.err }
 func (a *attempt) outcome(ctx context.Context, err error) Outcome {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := Outcome{Step: a.step, Status: Unchanged, Duration: time.Since(a.started)}
+	o := Outcome{Step: a.step, Status: Unchanged, Started: a.started, Duration: time.Since(a.started)}
 	if a.change != nil {
 		o.Change = *a.change
 	}

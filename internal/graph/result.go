@@ -37,6 +37,8 @@ type Outcome struct {
 	Err error
 	// BlockedBy are the IDs of the failed steps below this one, in list order.
 	BlockedBy []string
+	// Started is when the step began; zero when it never did.
+	Started time.Time
 	// Duration is from the step's start to its end; 0 when it never started.
 	Duration time.Duration
 }

@@ -25,11 +25,11 @@ import (
 
 // clear lists the steps that take out of a cluster of the user's own what Up put there, in
 // reverse order. Whatever carries no labels of ours stays.
-func (m *Mesh) clear(name string) []graph.Step {
+func (m *Mesh) clear(name string, needs ...string) []graph.Step {
 	in := m.install()
 	in.Kept = m.keep
 	var steps []graph.Step
-	before := []string(nil)
+	before := needs
 	// after makes a step of each removal, all of which wait for the row before.
 	after := func(row ...removalStep) {
 		var ids []string
@@ -185,20 +185,16 @@ func (m *Mesh) leftInside(ctx context.Context) ([]string, error) {
 		return nil, nil
 	}
 	var left []string
-	for _, name := range m.Existing() {
+	for _, name := range append(m.Existing(), m.Former()...) {
 		if m.onlyChecked(name) {
 			continue
 		}
-		c, err := m.Client(ctx, name)
+		found, err := m.leftIn(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		found, err := install.Ours(ctx, c, m.install())
-		if err != nil {
-			return nil, fmt.Errorf("looking for what is left in %s: %w", name, err)
-		}
 		for _, o := range found {
-			left = append(left, name+": "+o.String())
+			left = append(left, name+": "+o)
 		}
 	}
 	return left, nil

@@ -35,6 +35,9 @@ func Commands(m *Mesh, steps []graph.Step) []Command {
 		kind, where, _ := strings.Cut(s.ID, "@")
 		from, to, _ := strings.Cut(where, ":")
 		note, shell := h.command(kind, from, to)
+		if field := unmanaged(h.t.Cluster(from), kind); field != "" {
+			note, shell = "Not run: manage."+field+" is false for "+from+", so whoever owns it has made it, and up only checks it.", ""
+		}
 		if first := h.once("note on " + kind); !first && shell != "" {
 			note = "" // what is said of one cluster holds for all
 		}

@@ -26,8 +26,13 @@ type Running struct {
 }
 
 // ReadContexts looks at the clusters of the user's kubeconfig contexts (kubectl's own rules say
-// in which files). It changes nothing. Errors of all contexts are told together.
-func ReadContexts(ctx context.Context, contexts []string) (Running, error) {
+// in which files). It changes nothing. Passive reads no Secret, and less: enough for Topology, not
+// for File. Errors of all contexts are told together.
+func ReadContexts(ctx context.Context, contexts []string, passive bool) (Running, error) {
+	describe := install.Describe
+	if passive {
+		describe = install.DescribeMesh
+	}
 	r := Running{Contexts: contexts, Found: make([]install.Found, len(contexts))}
 	errs := make([]error, len(contexts))
 	for i, name := range contexts {
@@ -37,7 +42,7 @@ func ReadContexts(ctx context.Context, contexts []string) (Running, error) {
 		}
 		c, err := kube.Load(name, "", name)
 		if err == nil {
-			r.Found[i], err = install.Describe(ctx, name, c)
+			r.Found[i], err = describe(ctx, name, c)
 		}
 		errs[i] = err
 	}

@@ -21,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/certs"
@@ -57,6 +58,7 @@ func runs(t *testing.T, root *certs.Root, name, peer string) *kubetest.Cluster {
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{corev1.LabelTopologyRegion: "us-" + name}},
 			Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}},
 		istiod, gateway, readyPod("istiod-1", map[string]string{"app": "istiod"}), readyPod("ew-1", map[string]string{"istio": topology.EastWestSelector}),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: metav1.NamespaceSystem, UID: types.UID(name)}},
 		&corev1.ConfigMap{ObjectMeta: theirs("istio", nil), Data: map[string]string{"mesh": "trustDomain: shop.example.com"}},
 		&corev1.ConfigMap{ObjectMeta: theirs("istio-sidecar-injector", nil), Data: map[string]string{"values": fmt.Sprintf(`{"global": {"meshID": "shop", "network": "%s-net"}}`, name)}},
 		&corev1.Secret{ObjectMeta: theirs(topology.CACertsSecret, nil), Data: ca.Data()},

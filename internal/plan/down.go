@@ -19,18 +19,27 @@ import (
 // dropped from the file goes too, and it needs no state directory.
 //
 // Kind clusters go as a whole, with what was put into them. Out of clusters of the user's own
-// goes what Up put there, piece by piece.
+// goes what Up put there, piece by piece; out of those that the file no longer has too, as long
+// as the state directory says where they are.
 func Down(ctx context.Context, m *Mesh) ([]graph.Step, error) {
 	var steps []graph.Step
-	for _, name := range m.Existing() {
+	if err := m.Recall(); err != nil {
+		return nil, err
+	}
+	for _, name := range append(m.Existing(), m.Former()...) {
 		steps = append(steps, m.clear(name)...)
 	}
+	var found []string
+	if m.Provider != nil {
+		var err error
+		if found, err = m.Provider.List(ctx); err != nil {
+			return nil, err
+		}
+	}
+	m.dropped = m.notInFile(found)
+	m.keepUnplaced(ctx)
 	if m.Provider == nil {
 		return steps, nil
-	}
-	found, err := m.Provider.List(ctx)
-	if err != nil {
-		return nil, err
 	}
 	var needs []string
 	for _, name := range m.known(found) {
@@ -48,6 +57,15 @@ func Down(ctx context.Context, m *Mesh) ([]graph.Step, error) {
 		steps = append(steps, m.step("network", "container network", seconds(60), seconds(1), networkGone{m}, needs...))
 	}
 	return steps, nil
+}
+
+// keepUnplaced tells of clusters that Down can not find, as far as the user's own name them.
+func (m *Mesh) keepUnplaced(ctx context.Context) {
+	_, _ = m.live(ctx, m.Existing()) // one that does not answer is its own steps' business
+	m.FindUnplaced(ctx)
+	for _, name := range m.unplaced {
+		m.keep(name, "it is not in the file, and where it is is not recorded here: what `up` put there stays")
+	}
 }
 
 // known unites the kind clusters of the file with those that were found.

@@ -14,9 +14,9 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 )
 
-// droppedSteps are about kind clusters of ours that the file no longer has. They stay unless
-// PruneClusters is set, and go when nobody holds credentials for them any more. With --clusters
-// they are nobody's business.
+// droppedSteps are about clusters that the file no longer has. Kind clusters of ours, and what is
+// of ours in the user's own, stay unless PruneClusters is set, and go when nobody holds
+// credentials for them any more. With --clusters they are nobody's business.
 func (m *Mesh) droppedSteps() []graph.Step {
 	if len(m.Clusters) > 0 {
 		return nil
@@ -50,7 +50,7 @@ func (m *Mesh) droppedSteps() []graph.Step {
 			},
 		})
 	}
-	return steps
+	return append(steps, m.formerSteps(needs)...)
 }
 
 // prune takes out of a cluster what is ours and the file has no longer: credentials for clusters
@@ -73,6 +73,9 @@ func (m *Mesh) prune(name string, in install.Mesh) part {
 	}
 	if !m.Topology.ExposesServices(name) {
 		all = append(all, unwanted{federation.Exposure{Labels: m.Labels()}})
+	}
+	if !m.Topology.ServesThroughGateway(name) {
+		all = append(all, unwanted{m.istiodExposure()})
 	}
 	if !m.Topology.HasEastWestGateway(name) {
 		all = append(all, unwanted{install.EastWestGateway{Mesh: in}})
@@ -125,6 +128,7 @@ var (
 	_ removable = install.EastWestGateway{}
 	_ removable = install.IngressGateway{}
 	_ removable = federation.Exposure{}
+	_ removable = federation.IstiodExposure{}
 )
 
 // unwanted takes away what an earlier form of the file asked for.

@@ -114,7 +114,8 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 					secret.Labels[key] = value
 				}
 			}
-			if err := c.Apply(t.Context(), exposure.Gateway(), secret); err != nil {
+			istiod := federation.IstiodExposure{Service: "istiod", Labels: exposure.Labels}
+			if err := c.Apply(t.Context(), append(istiod.Objects(), exposure.Gateway(), secret)...); err != nil {
 				t.Fatal(err)
 			}
 			parts := m.prune("a", m.install()).(several)
@@ -130,8 +131,10 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 				}
 				return
 			}
-			if change.Action != graph.Delete || !strings.Contains(change.Reason, "stale: istio-remote-secret-b") || !strings.Contains(change.Reason, "Gateway cross-network-gateway") {
-				t.Errorf("%+v", change)
+			for _, want := range []string{"stale: istio-remote-secret-b", "Gateway cross-network-gateway", "Gateway "+topology.IstiodGateway+" is there"} {
+				if change.Action != graph.Delete || !strings.Contains(change.Reason, want) {
+					t.Errorf("no %q in %+v", want, change)
+				}
 			}
 			if err := parts.Do(t.Context(), c, change); err != nil {
 				t.Fatal(err)

@@ -212,3 +212,60 @@ func TestUpOfOwnClusters(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingIsFoundFirst: what somebody else owns and is not there is told before anything is
+// made; what can only come after that is not asked for.
+func TestMissingIsFoundFirst(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	c := newKube(t, "east")
+	for name, test := range map[string]struct {
+		manage topology.Manage
+		want   []string
+	}{
+		"all managed":                          {topology.Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}, nil},
+		"intermediates":                        {topology.Manage{Istio: true, Gateways: true, RemoteSecrets: true}, []string{"manage.cacerts"}},
+		"gateways of an Istio that is to come": {topology.Manage{Istio: true, CACerts: true, RemoteSecrets: true}, nil},
+		"Istio":                                {topology.Manage{Gateways: true, CACerts: true, RemoteSecrets: true}, []string{"manage.istio", "manage.istio", "manage.istio"}},
+		"credentials of a peer whose Istio is to come": {topology.Manage{Istio: true, Gateways: true, CACerts: true}, nil},
+	} {
+		m.Topology.Cluster("east").Manage = test.manage
+		errs := m.missing(t.Context(), "east", c.Client)
+		if len(errs) != len(test.want) {
+			t.Errorf("%s: %v", name, errs)
+			continue
+		}
+		for i, want := range test.want {
+			if !strings.Contains(errs[i].Error(), want) {
+				t.Errorf("%s: %v does not say %q", name, errs[i], want)
+			}
+		}
+	}
+}
+
+// TestCommandsOfOthersLayers: what is only checked is no command of ours.
+func TestCommandsOfOthersLayers(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	m.Topology.Cluster("east").Manage = topology.Manage{RemoteSecrets: true}
+	run := map[string]Command{}
+	for _, c := range Commands(m, Up(m)) {
+		run[c.Step] = c
+	}
+	for step, field := range map[string]string{"istiod@east": "istio", "mtls@east": "istio", "eastwest@east": "gateways", "expose@east": "gateways", "cacerts@east": "cacerts"} {
+		if c := run[step]; c.Shell != "" || !strings.Contains(c.Note, "manage."+field+" is false for east") {
+			t.Errorf("%s: %q, %q", step, c.Note, c.Shell)
+		}
+	}
+	for _, step := range []string{"istiod@west", "remote-secret@east:west", "remote-secret@west:east"} {
+		if run[step].Shell == "" {
+			t.Errorf("%s is not run", step)
+		}
+	}
+	m.Topology.Cluster("east").Manage.RemoteSecrets = false
+	for _, c := range Commands(m, Up(m)) {
+		if c.Step == "remote-secret@east:west" && c.Shell != "" {
+			t.Errorf("%s is run: %s", c.Step, c.Shell)
+		}
+	}
+}

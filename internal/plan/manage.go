@@ -51,6 +51,45 @@ func managed(manage bool, field string, p part, check looker) part {
 	return checked{check, field}
 }
 
+// missing lists what somebody else owns in a cluster and is not there, as far as it can be there
+// before Up has made anything: gateways only start where their istiod is, and credentials of a
+// peer need the account that its Istio brings.
+func (m *Mesh) missing(ctx context.Context, name string, c *kube.Client) []error {
+	in, cluster := m.install(), m.Topology.Cluster(name)
+	var errs []error
+	look := func(field string, l looker) {
+		if _, err := (checked{l, field}).Look(ctx, c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if !cluster.Manage.CACerts {
+		look("cacerts", install.OthersCACerts{CACerts: m.caCerts(in)})
+	}
+	if cluster.Manage.Istio {
+		return errs
+	}
+	for _, l := range []looker{install.OthersNamespace{Mesh: in}, install.OthersDefinitions{Mesh: in}, install.OthersIstio{Mesh: in}, install.OthersMTLS{Mesh: in}} {
+		look("istio", l)
+	}
+	if !cluster.Manage.Gateways {
+		if m.Topology.HasEastWestGateway(name) {
+			look("gateways", eastWest(in))
+		}
+		if cluster.Ingress != nil {
+			look("gateways", ingress(in))
+		}
+		if m.Topology.ExposesServices(name) {
+			look("gateways", federation.Exposed{})
+		}
+	}
+	for _, peer := range m.Topology.Peers(name) {
+		if !cluster.Manage.RemoteSecrets && !m.Topology.Cluster(peer).Manage.Istio {
+			look("remoteSecrets", held{peer})
+		}
+	}
+	return errs
+}
+
 // onlyChecked says whether a cluster is the user's own and nothing is ever written in it: no layer
 // is managed, and nothing else of the file belongs there.
 func (m *Mesh) onlyChecked(name string) bool {
@@ -74,6 +113,14 @@ func unmanaged(c *topology.Cluster, kind string) string {
 	case "ingress", "eastwest", "expose":
 		if !c.Manage.Gateways {
 			return "gateways"
+		}
+	case "cacerts":
+		if !c.Manage.CACerts {
+			return "cacerts"
+		}
+	case "remote-secret":
+		if !c.Manage.RemoteSecrets {
+			return "remoteSecrets"
 		}
 	}
 	return ""

@@ -65,13 +65,18 @@ type Mesh struct {
 	nodes *bundle.Bundle
 	// recorded is what the clusters that exist say of their images; nil when none does.
 	recorded *install.Settings
-	// digest is of the file alone, dropped are clusters that it no longer has; see Recover.
+	// digest is of the file alone, dropped are kind clusters that it no longer has; see Recover.
 	digest  string
 	dropped []string
+	// former are clusters of the user's own that the file no longer has, see Recall; unplaced are
+	// those of which nobody says where they are, see Recover.
+	former   map[string]state.Access
+	unplaced []string
 
-	mu          sync.Mutex
-	kept        []string
-	connections map[string]*connection
+	mu sync.Mutex
+	// kept is what stays in clusters of the user's own, doubts what Preflight let pass.
+	kept, doubts []string
+	connections  map[string]*connection
 	// records are what clusters say of themselves, network is the container network once it was
 	// seen, and replaced are the clusters that were made anew.
 	records  map[string]*record
@@ -222,6 +227,11 @@ func (m *Mesh) Client(ctx context.Context, name string) (*kube.Client, error) {
 	}
 	if known.absent {
 		return nil, fmt.Errorf("%s: %w", m.Topology.KindName(name), ErrNoCluster)
+	}
+	if _, former := m.former[name]; former {
+		c, err := m.loadFormer(ctx, name)
+		known.client = c
+		return c, err
 	}
 	if m.existing(name) {
 		c, err := m.loadExisting(ctx, name)

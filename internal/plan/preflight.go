@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,7 +21,6 @@ import (
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/diag"
-	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -28,6 +28,14 @@ import (
 // preflightExisting finds all that stands against the user's own clusters becoming what the file
 // says, in all of them at once, before anything is changed anywhere.
 func (m *Mesh) preflightExisting(ctx context.Context) error {
+	if err := m.refuseUnplaced(); err != nil {
+		return err
+	}
+	for _, name := range m.made() {
+		if err := m.sameAsBefore(ctx, name); err != nil {
+			return err
+		}
+	}
 	own := m.selectedExisting()
 	if len(own) == 0 {
 		return nil
@@ -39,6 +47,9 @@ func (m *Mesh) preflightExisting(ctx context.Context) error {
 	}
 	work.Wait()
 	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if err := m.oneName(ctx, own); err != nil {
 		return err
 	}
 	if _, err := (rootsAgree{m}).Look(ctx); err != nil {
@@ -71,10 +82,16 @@ func (m *Mesh) fits(ctx context.Context, name string) error {
 	if !m.onlyChecked(name) {
 		problems = append(problems, m.mayNot(ctx, c)...)
 	}
+	if err := m.sameAsBefore(ctx, name); err != nil {
+		problems = append(problems, err)
+	}
 	if m.isRead(name) {
 		if err := m.peersReach(ctx, name, c); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if len(problems) == 0 {
+		problems = m.missing(ctx, name, c)
 	}
 	for i := range problems {
 		problems[i] = diag.Op(problems[i], name, "looking whether it fits")
@@ -131,7 +148,7 @@ func (m *Mesh) mayNot(ctx context.Context, c *kube.Client) []error {
 
 // peersReach refuses an address of the API server that no peer can use, and tries it from this
 // host. A peer's network is not this host's: what does not answer here is refused only where the
-// answer is no mere silence of a name or network that this host does not have.
+// answer is no mere silence of a name or network that this host does not have; else it is warned of.
 func (m *Mesh) peersReach(ctx context.Context, name string, c *kube.Client) error {
 	address, err := m.peerServer(ctx, name)
 	if err != nil {
@@ -149,18 +166,36 @@ func (m *Mesh) peersReach(ctx context.Context, name string, c *kube.Client) erro
 	if err != nil {
 		return err
 	}
-	return tryServer(ctx, u, ca)
+	answers, err := tryServer(ctx, u, ca)
+	if err == nil && !answers {
+		m.warn("the API server of %s does not answer this host at %s; whether the other clusters reach it there shows when they have synced", name, u.Host)
+	}
+	return err
 }
 
-// tryServer makes one TLS connection.
-func tryServer(ctx context.Context, u *url.URL, ca []byte) error {
+// warn keeps what is doubtful.
+func (m *Mesh) warn(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubts = append(m.doubts, fmt.Sprintf(format, args...))
+}
+
+// Doubts are what Preflight could not find out and let pass.
+func (m *Mesh) Doubts() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(slices.Values(m.doubts))
+}
+
+// tryServer makes one TLS connection. Silence is no error: it may be this host's alone.
+func tryServer(ctx context.Context, u *url.URL, ca []byte) (answers bool, err error) {
 	port := u.Port()
 	if port == "" {
 		port = "443"
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
-		return errors.New("the API server's CA holds no certificate")
+		return false, errors.New("the API server's CA holds no certificate")
 	}
 	bounded, cancel := context.WithTimeout(ctx, seconds(5))
 	defer cancel()
@@ -169,14 +204,12 @@ func tryServer(ctx context.Context, u *url.URL, ca []byte) error {
 	var verify *tls.CertificateVerificationError
 	switch {
 	case err == nil:
-		return connection.Close()
+		return true, connection.Close()
 	case errors.As(err, &verify):
-		return diag.Hint(fmt.Errorf("the API server at %s shows a certificate that its peers would not accept: %w", u.Host, verify.Err),
+		return true, diag.Hint(fmt.Errorf("the API server at %s shows a certificate that its peers would not accept: %w", u.Host, verify.Err),
 			"write an apiServer.peerAddress that is in the certificate of the API server")
 	}
-	// Refused, silent or unknown from here, and perhaps not from there: the step synced says.
-	graph.State(ctx, "the API server at %s does not answer this host; whether peers reach it shows when they have synced", u.Host)
-	return nil
+	return false, nil
 }
 
 // rootAtHand refuses clusters that have a root while its key is not here and would be needed.

@@ -23,7 +23,8 @@ const recoversAtOnce = 16
 
 // Recover finds out, from clusters that exist, what this and other commands must know before
 // they list steps: what they were made from, which subnets and addresses were allocated to them
-// (those win over what the file alone would give), and which of them the file no longer has.
+// (those win over what the file alone would give), and which of them, or of the user's own, the
+// file no longer has.
 //
 // It reads each cluster once and changes nothing there. A cluster that does not answer is its
 // own step's business. The error is topology.Problems when the file would move a live cluster
@@ -43,12 +44,9 @@ func (m *Mesh) Recover(ctx context.Context, planning bool) error {
 	if err != nil {
 		return fmt.Errorf("looking which clusters exist: %w", err)
 	}
-	m.dropped = nil
-	for _, name := range names {
-		own, ours := strings.CutPrefix(name, m.Topology.KindName(""))
-		if ours && m.Topology.Cluster(own) == nil {
-			m.dropped = append(m.dropped, own)
-		}
+	m.dropped = m.notInFile(names)
+	if err := m.Recall(); err != nil {
+		return err
 	}
 	m.records, err = m.readRecords(ctx, names)
 	if err != nil {
@@ -67,6 +65,18 @@ func (m *Mesh) Recover(ctx context.Context, planning bool) error {
 // Dropped are the clusters that were made from an earlier form of the file and are in it no
 // longer, in order of name; Recover finds them.
 func (m *Mesh) Dropped() []string { return slices.Clone(m.dropped) }
+
+// notInFile are those of the kind clusters that the file does not have.
+func (m *Mesh) notInFile(made []string) []string {
+	var dropped []string
+	for _, name := range made {
+		own, ours := strings.CutPrefix(name, m.Topology.KindName(""))
+		if ours && m.Topology.Cluster(own) == nil {
+			dropped = append(dropped, own)
+		}
+	}
+	return dropped
+}
 
 // readRecords reads the record of each cluster that exists, of the file or not.
 func (m *Mesh) readRecords(ctx context.Context, existing []string) (map[string]*record, error) {

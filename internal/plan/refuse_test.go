@@ -412,7 +412,7 @@ func TestAbsentClusterIsAnAnswer(t *testing.T) {
 	if err != nil || len(s.Clusters) != 2 || s.Clusters[0].State != "absent" || s.Clusters[0].Credentials == nil || s.Healthy() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := m.ToVerify(t.Context()); !errors.Is(err, ErrNoCluster) {
+	if _, err := m.ToVerify(t.Context(), false); !errors.Is(err, ErrNoCluster) {
 		t.Errorf("there is nothing to verify, and ToVerify says %v", err)
 	}
 	if _, err := m.Kubeconfig(t.Context(), []string{"west"}); !errors.Is(err, ErrNoCluster) {

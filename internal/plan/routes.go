@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,10 +20,22 @@ import (
 // flat lists the selected pairs of kind clusters in one network: their nodes must lead to each
 // other's pods. Routes of clusters that are the user's own are never made, only proven.
 func (m *Mesh) flat() []topology.Pair {
-	return slices.DeleteFunc(m.Topology.Pairs(), func(p topology.Pair) bool {
-		from, to := m.Topology.Cluster(p.From), m.Topology.Cluster(p.To)
-		return m.Topology.Apart(p.From, p.To) || from.Provider.Kind == nil || to.Provider.Kind == nil || !m.selected(p.From) || !m.selected(p.To)
-	})
+	var made []*topology.Cluster
+	for i := range m.Topology.Spec.Clusters {
+		if c := &m.Topology.Spec.Clusters[i]; c.IsMember() && c.Provider.Kind != nil && m.selected(c.Name) {
+			made = append(made, c)
+		}
+	}
+	// Of many clusters hardly two share a network: none is looked up by its name for each pair.
+	var pairs []topology.Pair
+	for _, from := range made {
+		for _, to := range made {
+			if from != to && from.Network == to.Network {
+				pairs = append(pairs, topology.Pair{From: from.Name, To: to.Name})
+			}
+		}
+	}
+	return pairs
 }
 
 // podRoutes are the routes from the nodes of one cluster to the pods of another.

@@ -17,8 +17,8 @@ import (
 )
 
 // ToVerify is the mesh as package verify wants it. A cluster that does not answer is left
-// out of the clients: verify says that it could not look.
-func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
+// out of the clients: verify says that it could not look. Passive prepares no probe.
+func (m *Mesh) ToVerify(ctx context.Context, passive bool) (verify.Mesh, error) {
 	clients, err := m.live(ctx, m.judged())
 	if ctx.Err() != nil {
 		return verify.Mesh{}, ctx.Err()
@@ -30,6 +30,9 @@ func (m *Mesh) ToVerify(ctx context.Context) (verify.Mesh, error) {
 		return verify.Mesh{}, fmt.Errorf("none of the clusters of %s can be looked at: %w", m.Topology.Metadata.Name, err)
 	}
 	image := m.Topology.Spec.Verify.Probe.Image
+	if passive {
+		return verify.Mesh{Topology: m.Topology, Clients: clients, Substitutions: m.Substituted(ctx)}, nil
+	}
 	if image == "" {
 		image, err = m.probeImage(ctx, clients)
 		if err != nil {

@@ -22,7 +22,8 @@ import (
 //	DELETE /runs/{id}  ends it, what it saw
 //	POST   /fault      Fault
 //	POST   /tls        TLSRequest -> TLSReport
-//	POST   /plain      PlainRequest -> Outcome
+//	POST   /knock      KnockRequest -> KnockReport
+//	POST   /counted    Counted -> Counted
 type admin struct {
 	ctx context.Context // of the process: runs outlive the request that started them
 	app *app
@@ -47,7 +48,8 @@ func newAdmin(ctx context.Context, a *app) http.Handler {
 	mux.HandleFunc("DELETE /runs/{id}", ad.stop)
 	mux.HandleFunc("POST /fault", serve(func(_ context.Context, f Fault) (Fault, error) { return f, a.set(f) }))
 	mux.HandleFunc("POST /tls", serve(func(ctx context.Context, r TLSRequest) (TLSReport, error) { return dialTLS(ctx, r), nil }))
-	mux.HandleFunc("POST /plain", serve(func(ctx context.Context, r PlainRequest) (Outcome, error) { return plain(ctx, r), nil }))
+	mux.HandleFunc("POST /knock", serve(knock))
+	mux.HandleFunc("POST /counted", serve(func(_ context.Context, c Counted) (Counted, error) { return a.counted(c), nil }))
 	return mux
 }
 

@@ -18,9 +18,34 @@ type app struct {
 
 	mu     sync.RWMutex
 	faults map[string]int
+	seen   map[string]int // requests by path, below PrefixCounted only
 }
 
-func newApp(self Answer) *app { return &app{self: self, faults: map[string]int{}} }
+// maxCounted bounds the paths that are counted: anybody may ask for them.
+const maxCounted = 4096
+
+func newApp(self Answer) *app {
+	return &app{self: self, faults: map[string]int{}, seen: map[string]int{}}
+}
+
+// count notes that a request has come as far as the application, whoever let it.
+func (a *app) count(path string) {
+	if !strings.HasPrefix(path, PrefixCounted) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.seen[path] > 0 || len(a.seen) < maxCounted {
+		a.seen[path]++
+	}
+}
+
+func (a *app) counted(c Counted) Counted {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	c.Count = a.seen[c.Path]
+	return c
+}
 
 // set switches one fault on or, with status 0, off.
 func (a *app) set(f Fault) error {
@@ -56,6 +81,7 @@ func (a *app) status(host string) int {
 // ServeHTTP answers every path; /healthz is the readiness endpoint and knows no faults,
 // or a fault would also take the pod out of its Services.
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.count(r.URL.Path)
 	status := http.StatusOK
 	if r.URL.Path != "/healthz" {
 		status = a.status(r.Host)

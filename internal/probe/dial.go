@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -66,16 +65,6 @@ func encode(chain [][]byte) string {
 		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	}
 	return b.String()
-}
-
-// plain sends one request in plaintext on a connection of its own.
-func plain(ctx context.Context, r PlainRequest) Outcome {
-	transport := &http.Transport{DisableKeepAlives: true}
-	defer transport.CloseIdleConnections()
-	path := "/" + strings.TrimPrefix(r.Path, "/")
-	o := request(ctx, &http.Client{Transport: transport}, "http://"+r.Addr+path, r.Host, bounded(r.Timeout))
-	o.Count = 1
-	return o
 }
 
 func bounded(timeout time.Duration) time.Duration {

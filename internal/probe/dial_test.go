@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 )
@@ -35,22 +34,5 @@ func TestDialTLSKeepsTheChainThoughTheServerWantsACertificate(t *testing.T) {
 				t.Errorf("class %q (%s), want %q", rep.Error, rep.Detail, ErrTLSAlert)
 			}
 		})
-	}
-}
-
-func TestPlainToATLSPortIsNotAnAnswer(t *testing.T) {
-	t.Parallel()
-	plaintext := httptest.NewServer(newApp(Answer{Pod: "echo"}))
-	t.Cleanup(plaintext.Close)
-	if o := plain(t.Context(), PlainRequest{Addr: plaintext.Listener.Addr().String(), Path: "x"}); !o.OK() || o.Pod != "echo" || o.Count != 1 {
-		t.Errorf("plaintext port: %+v", o)
-	}
-	encrypted := httptest.NewTLSServer(newApp(Answer{Pod: "echo"}))
-	t.Cleanup(encrypted.Close)
-	if o := plain(t.Context(), PlainRequest{Addr: encrypted.Listener.Addr().String()}); o.OK() || o.Pod != "" {
-		t.Errorf("TLS port: %+v", o)
-	}
-	if o := plain(t.Context(), PlainRequest{Addr: "127.0.0.1:1"}); o.Status != http.StatusOK && o.Error == "" {
-		t.Errorf("closed port: %+v", o)
 	}
 }

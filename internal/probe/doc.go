@@ -5,7 +5,8 @@
 //
 // It owns what runs inside a probe's container: an application that says which pod
 // answered, faults that can be switched on for one host name, a load generator that is
-// bounded in rate, count and time, and a TLS dialler that keeps the chain that it was
+// bounded in rate, count and time, knocks that a mesh should refuse with a count of those
+// that came through, and a TLS dialler that keeps the chain that it was
 // served. All of it is controlled over an admin port on loopback, which only the API
 // server's port-forward reaches. The same program, run once in a container beside the
 // clusters, is a client outside of the mesh (get).

@@ -135,14 +135,41 @@ type TLSReport struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// PlainRequest asks for one HTTP request in plaintext on a connection of its own.
-type PlainRequest struct {
+// KnockRequest asks for one HTTP request on a connection of its own, which a mesh should
+// refuse: in plaintext, or over TLS without a certificate that the mesh gave out.
+type KnockRequest struct {
 	// Addr is host:port.
 	Addr string `json:"addr"`
 	// Host header; empty means Addr.
 	Host string `json:"host,omitempty"`
 	// Path; default "/".
 	Path string `json:"path,omitempty"`
+	// TLS makes a handshake first, with SNI and ALPN as in TLSRequest.
+	TLS  bool     `json:"tls,omitempty"`
+	SNI  string   `json:"sni,omitempty"`
+	ALPN []string `json:"alpn,omitempty"`
+	// Claim is the URI in the client certificate, of a root that is made for this connection and
+	// kept nowhere; empty sends no certificate.
+	Claim string `json:"claim,omitempty"`
 	// Timeout; default 2 s.
 	Timeout time.Duration `json:"timeout,omitempty"`
+}
+
+// KnockReport is how it ended.
+type KnockReport struct {
+	Outcome Outcome `json:"outcome"`
+	// Served is the first URI of the certificate that was served, or its subject; empty when
+	// none was, so that who refused did so before.
+	Served string `json:"served,omitempty"`
+}
+
+// PrefixCounted begins the paths of which the application counts requests (see Counted).
+const PrefixCounted = "/counted/"
+
+// Counted is how many requests for one path the application has been given, from whomever.
+type Counted struct {
+	// Path begins with PrefixCounted.
+	Path string `json:"path"`
+	// Count is filled in by the answer.
+	Count int `json:"count,omitempty"`
 }

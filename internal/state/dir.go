@@ -27,6 +27,7 @@ const (
 	pkiDir        = "pki"
 	runsDir       = "runs"
 	verifyFile    = "verify.json"
+	existingFile  = "existing.json"
 )
 
 var ownerForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
@@ -168,6 +169,34 @@ func (d Dir) SetBundle(dir string) error { return d.WriteJSON(bundleFile, dir) }
 
 // SetEngine records where the clusters are. Idempotent.
 func (d Dir) SetEngine(e Engine) error { return d.WriteJSON(engineFile, e) }
+
+// Access is by which names a cluster of the user's own was reached. Nothing of the kubeconfig
+// itself is kept.
+type Access struct {
+	// Kubeconfig is the absolute path of the file, empty for kubectl's own rules, and Context the
+	// one in it.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	Context    string `json:"context"`
+	// UID is the cluster's: that of its namespace kube-system, which lives as long as it does.
+	UID string `json:"uid"`
+}
+
+// Existing returns by which names the clusters of the user's own were reached that `up` has
+// written to, by their names in the file; empty when none was.
+func (d Dir) Existing() (map[string]Access, error) {
+	found := map[string]Access{}
+	err := d.ReadJSON(existingFile, &found)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return found, err
+}
+
+// SetExisting records them. Idempotent.
+func (d Dir) SetExisting(all map[string]Access) error { return d.WriteJSON(existingFile, all) }
+
+// ExistingFile is where they are recorded; the file may not exist.
+func (d Dir) ExistingFile() string { return filepath.Join(d.Path, existingFile) }
 
 // LastVerify returns the last verdict of verify as it was recorded. Without one the error
 // wraps fs.ErrNotExist.

@@ -14,6 +14,7 @@
 //	  owner           16 hexadecimal digits that mark what this topology made
 //	  kubeconfig/     one file for each cluster
 //	  pki/            the root's certificate and key
+//	  existing.json   by which names clusters of the user's own were reached
 //	  verify.json     the last verdict
 //	  runs/           log, events and trace of the last 20 runs
 package state

@@ -15,6 +15,8 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/meshfed/meshfed/internal/kube"
 )
 
 func keyOf(obj client.Object) client.ObjectKey { return client.ObjectKeyFromObject(obj) }
@@ -111,9 +113,7 @@ func TestExisting(t *testing.T) {
 func meanwhile(t *testing.T, m *mesh, o own, before []string) {
 	c := o.client(t)
 	m.must("up", "--verify", "never")
-	route := &networkingv1.VirtualService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
-	route.Spec.Hosts = []string{"web"}
-	route.Spec.Http = []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "web"}}}}}
+	route := virtualService()
 	if err := c.ApplyValidated(t.Context(), route); err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,24 @@ func meanwhile(t *testing.T, m *mesh, o own, before []string) {
 	if !strings.Contains(down.stdout, "VirtualService shop/web") || !strings.Contains(down.stdout, "kept") {
 		t.Errorf("down does not say what it kept:\n%s", down.stdout)
 	}
+	t.Logf("%d definitions were kept", removeRoute(t, c, route))
+	if diff := sameContents(t, c, before); diff != "" {
+		t.Errorf("but for what the user made, the cluster is not as it was (-before +after):\n%s", diff)
+	}
+}
+
+// virtualService is what a user makes while Istio is there.
+func virtualService() *networkingv1.VirtualService {
+	route := &networkingv1.VirtualService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+	route.Spec.Hosts = []string{"web"}
+	route.Spec.Http = []*networkingapi.HTTPRoute{{Route: []*networkingapi.HTTPRouteDestination{{Destination: &networkingapi.Destination{Host: "web"}}}}}
+	return route
+}
+
+// removeRoute: the user's object has stayed, and Istio's definitions with it, which are nobody's of
+// ours any more. The user removes both; it returns how many definitions there were.
+func removeRoute(t *testing.T, c *kube.Client, route *networkingv1.VirtualService) (kept int) {
+	t.Helper()
 	if err := c.Get(t.Context(), keyOf(route), route); err != nil {
 		t.Errorf("the VirtualService is gone: %v", err)
 	}
@@ -131,7 +149,6 @@ func meanwhile(t *testing.T, m *mesh, o own, before []string) {
 	if err := c.Remove(t.Context(), route); err != nil {
 		t.Fatal(err)
 	}
-	kept := 0
 	for i := range definitions.Items {
 		d := &definitions.Items[i]
 		if !strings.HasSuffix(d.Spec.Group, ".istio.io") {
@@ -147,8 +164,5 @@ func meanwhile(t *testing.T, m *mesh, o own, before []string) {
 	if kept == 0 {
 		t.Error("no definition was kept")
 	}
-	t.Logf("%d definitions were kept", kept)
-	if diff := sameContents(t, c, before); diff != "" {
-		t.Errorf("but for what the user made, the cluster is not as it was (-before +after):\n%s", diff)
-	}
+	return kept
 }

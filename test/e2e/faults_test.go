@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -40,8 +41,46 @@ func (m *mesh) failsIn(suite string, codes ...string) report {
 	if !slices.ContainsFunc(rep.codes(), func(c string) bool { return slices.Contains(codes, c) }) {
 		m.t.Errorf("none of the codes %v among %v:\n%s", codes, rep.codes(), rep.words())
 	}
+	if left := m.probesLeft(); len(left) > 0 {
+		m.t.Errorf("verify left %v", left)
+	}
 	m.t.Logf("verify failed in %v with %v after %.1f s", rep.failing(), rep.codes(), r.took.Seconds())
 	return rep
+}
+
+// diagnosed runs diagnose, which must name one of the codes as a cause of its own, and, where no
+// code is given, find nothing.
+func (m *mesh) diagnosed(codes ...string) {
+	m.t.Helper()
+	r := m.run("diagnose", "-o", "json")
+	var found struct {
+		Kind     string
+		Unseen   []string
+		Findings []struct {
+			Code, Message, Fix string
+			CausedBy           []struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &found); err != nil || found.Kind != "Findings" {
+		m.t.Fatalf("the findings are no JSON: %v, %s", err, r)
+	}
+	want := 3
+	if len(codes) == 0 {
+		want = 0
+	}
+	if r.code != want || len(found.Findings) > 0 != (len(codes) > 0) || len(found.Unseen) > 0 {
+		m.t.Errorf("diagnose: want exit code %d, %s", want, r)
+	}
+	var causes []string
+	for _, f := range found.Findings {
+		m.t.Logf("diagnose: %s %s, because of %v; %s", f.Code, f.Message, f.CausedBy, f.Fix)
+		if len(f.CausedBy) == 0 {
+			causes = append(causes, f.Code)
+		}
+	}
+	if len(codes) > 0 && !slices.ContainsFunc(causes, func(c string) bool { return slices.Contains(codes, c) }) {
+		m.t.Errorf("diagnose names the causes %v, want one of %v", causes, codes)
+	}
 }
 
 // repaired runs `up`, which has to change something and prove the mesh again.
@@ -63,12 +102,14 @@ func withoutRemoteSecret(t *testing.T, m *mesh) {
 		t.Fatal(err)
 	}
 	m.failsIn("discovery", "FED001")
+	m.diagnosed("FED001")
 	m.repaired()
 }
 
 func withoutGateway(t *testing.T, m *mesh) {
 	m.scaledToZero("east", topology.EastWestGateway, topology.EastWestSelector)
 	m.failsIn("discovery", "NET001", "NET005", "NET008", "NET007", "NET003")
+	m.diagnosed("NET008")
 	m.repaired()
 }
 
@@ -111,6 +152,7 @@ func withoutExposure(t *testing.T, m *mesh) {
 		t.Fatal(err)
 	}
 	m.failsIn("discovery", "NET005")
+	m.diagnosed("NET005")
 	m.repaired()
 }
 
@@ -151,6 +193,7 @@ func foreignRoot(t *testing.T, m *mesh) {
 			t.Errorf("trust did not fail from %s:\n%s", source, rep.words())
 		}
 	}
+	m.diagnosed("TRU001")
 
 	refused := m.run("up")
 	if refused.code == 0 || !strings.Contains(refused.stderr, "SHA256:") || !strings.Contains(refused.stderr, "delete secret cacerts") {

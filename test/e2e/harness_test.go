@@ -58,12 +58,17 @@ func podman() engine {
 	return engine{name: "podman", env: []string{"KIND_EXPERIMENTAL_PROVIDER=podman"}}
 }
 
+// command is the engine's, unstarted.
+func (e engine) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, e.name, args...)
+	cmd.Env = append(os.Environ(), e.env...)
+	return cmd
+}
+
 // output runs the engine, which must succeed.
 func (e engine) output(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(e.name, args...)
-	cmd.Env = append(os.Environ(), e.env...)
-	out, err := cmd.CombinedOutput()
+	out, err := e.command(context.Background(), args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", e.name, strings.Join(args, " "), err, out)
 	}

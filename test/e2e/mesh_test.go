@@ -44,6 +44,7 @@ func TestTwoClusters(t *testing.T) {
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
 		{"for scripts: each, load and reports", scripts},
+		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, "sending requests") }},
 		{"nodes are started again with other addresses", restarted},
 		{"a remote secret is removed", withoutRemoteSecret},
 		{"the east-west gateway is scaled to 0", withoutGateway},
@@ -98,7 +99,7 @@ func (m *mesh) stopWhen(signal os.Signal, when func(out string) bool) result {
 	return m.stop(signal, when, "up", "--verify", "never", "-v")
 }
 
-// stop sends a signal to a command as soon as the condition holds.
+// stop is stopWhen for any command.
 func (m *mesh) stop(signal os.Signal, when func(out string) bool, args ...string) result {
 	m.t.Helper()
 	cmd := m.command(m.t.Context(), args...)
@@ -197,6 +198,7 @@ func looks(t *testing.T, m *mesh) {
 			t.Errorf("status does not mention %q:\n%s", want, status.stdout)
 		}
 	}
+	m.diagnosed()
 	env := m.must("env")
 	for _, want := range []string{"export KUBECONFIG=", "export CTX_WEST='mfe2e-west'", "export INGRESS_WEST='http://127.0.0.1:31700'", "export EASTWEST_EAST='10."} {
 		if !strings.Contains(env.stdout, want) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/bundle"
@@ -45,8 +46,27 @@ const bridge = `{"cniVersion": "1.0.0", "name": "own", "plugins": [{"type": "bri
 // startOwn makes the network, the cluster and its load balancer.
 func startOwn(t *testing.T, name, subnet, pods, balanced string) own {
 	t.Helper()
+	network := name + "-net"
+	ownNetwork(t, network, subnet)
+	return joinOwn(t, network, name, pods, balanced)
+}
+
+// ownNetwork makes a container network for clusters of the user's.
+func ownNetwork(t *testing.T, name, subnet string) {
+	t.Helper()
+	podman().output(t, "network", "create", "--subnet", subnet, name)
+	t.Cleanup(func() {
+		if out, err := exec.Command("podman", "network", "rm", "-f", name).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}
+
+// joinOwn makes a cluster on a network, and its load balancer where it is given addresses.
+func joinOwn(t *testing.T, network, name, pods, balanced string) own {
+	t.Helper()
 	dir := t.TempDir()
-	o := own{name: name, kind: filepath.Join(dir, "kind"), kubeconfig: filepath.Join(dir, name+".kubeconfig"), network: name + "-net"}
+	o := own{name: name, kind: filepath.Join(dir, "kind"), kubeconfig: filepath.Join(dir, name+".kubeconfig"), network: network}
 	facts, err := cluster.Detect(t.Context(), "podman")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +89,6 @@ func startOwn(t *testing.T, name, subnet, pods, balanced string) own {
 	if out, err := exec.Command("go", "build", "-o", o.kind, "sigs.k8s.io/kind").CombinedOutput(); err != nil {
 		t.Fatalf("building kind: %v\n%s", err, out)
 	}
-	podman().output(t, "network", "create", "--subnet", subnet, o.network)
 	t.Cleanup(func() { o.remove(t) })
 	config := filepath.Join(dir, "kind.yaml")
 	text := strings.Replace(bystanderConfig, "{disableDefaultCNI: true}", fmt.Sprintf("{disableDefaultCNI: true, podSubnet: %q}", pods), 1)
@@ -86,8 +105,28 @@ func startOwn(t *testing.T, name, subnet, pods, balanced string) own {
 	if out, err := feed.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	o.balance(t, b, balanced)
+	o.awaitNode(t)
+	if balanced != "" {
+		o.balance(t, b, balanced)
+	}
 	return o
+}
+
+func (o own) awaitNode(t *testing.T) {
+	t.Helper()
+	c := o.client(t)
+	await(t, "the node of "+o.name, func(ctx context.Context) (bool, string, error) {
+		var nodes corev1.NodeList
+		err := c.List(ctx, &nodes)
+		ready := err == nil && len(nodes.Items) == 1 && slices.ContainsFunc(nodes.Items[0].Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		})
+		return ready, "it is not ready", err
+	})
+	// The controllers have made all that they make by themselves when this one's pods are ready.
+	await(t, "the DNS of "+o.name, func(ctx context.Context) (bool, string, error) {
+		return c.DeploymentState(ctx, "kube-system", "coredns")
+	})
 }
 
 func isThere(path string) bool { _, err := os.Stat(path); return err == nil }
@@ -105,14 +144,6 @@ func (o own) balance(t *testing.T, b *bundle.Bundle, addresses string) {
 		t.Fatal(err)
 	}
 	c := o.client(t)
-	await(t, "the node of "+o.name, func(ctx context.Context) (bool, string, error) {
-		var nodes corev1.NodeList
-		err := c.List(ctx, &nodes)
-		ready := err == nil && len(nodes.Items) == 1 && slices.ContainsFunc(nodes.Items[0].Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
-		return ready, "it is not ready", err
-	})
 	part := install.MetalLB{Mesh: install.Mesh{Topology: theirs, Owner: "0123456789abcdef"}, Chart: chart, Addresses: []string{addresses}}
 	if err := part.Do(t.Context(), c, graph.Change{Action: graph.Create}); err != nil {
 		t.Fatal(err)
@@ -176,9 +207,6 @@ func (o own) remove(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	if out, err := exec.Command("podman", "network", "rm", "-f", o.network).CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
 }
 
 // peerAddress is where pods on the container network reach the API server.
@@ -223,4 +251,18 @@ func sameContents(t *testing.T, c *kube.Client, before []string) (diff string) {
 		t.Error(err)
 	}
 	return diff
+}
+
+// sameLines compares two lists; "" for no difference.
+func sameLines(before, after []string) string { return cmp.Diff(before, after) }
+
+// goneFrom says whether a cluster has an object no longer.
+func goneFrom(c *kube.Client, obj client.Object) func(context.Context) (bool, string, error) {
+	return func(ctx context.Context) (bool, string, error) {
+		err := c.Get(ctx, keyOf(obj), obj)
+		if kube.Absent(err) {
+			return true, "", nil
+		}
+		return false, "it is still there", err
+	}
 }

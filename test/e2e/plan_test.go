@@ -59,6 +59,7 @@ func TestPlan(t *testing.T) {
 	}{
 		{"only reads are sent", onlyReads},
 		{"described by its contexts", described},
+		{"looked at without probes", lookOn},
 		{"nothing that moves by itself is told", noNoise},
 		{"drift is named and mended", driftByName},
 		{"stale remote secrets", staleSecrets},

@@ -66,7 +66,7 @@ func TestAdviceFindsWhatIsWrong(t *testing.T) {
 		"\"`meshfed nosuch` is what you want\"":              true,
 		"\"fine: `meshfed up`; not: `meshfed up --nosuch`\"": true,
 		"\"`meshfed bundle push --mirror registry/path`\"":   true,
-		"\"`meshfed diagnose` names it\"":                    true,
+		"\"`meshfed inspect` names it\"":                     true,
 		"\"`meshfed bundle nosuch`\"":                        true,
 		"\"`meshfed \" + verb + \" --nosuch`\"":              false, // which verb that is, nobody knows here
 		"\"`meshfed up --\" + name + \"`\"":                  false,

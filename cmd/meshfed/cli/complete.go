@@ -42,7 +42,7 @@ func (a *app) completions(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		flag(c, "verify", choices(verifyModes...))
 		flag(c, "suite", listed(func(*cobra.Command) []string { return verify.Suites() }))
-		flag(c, "report", files("json", "xml", "md"))
+		flag(c, "report", files("html", "svg", "md", "json", "xml"))
 		flag(c, "shell", choices("sh", "fish", "powershell"))
 		flag(c, "bundle", folders)
 		for _, sub := range c.Commands() {

@@ -106,7 +106,10 @@ func (a *app) dryDown(ctx context.Context, m *plan.Mesh) error {
 
 // agreed asks for the mesh's name before anything is taken out of clusters of the user's own.
 func (a *app) agreed(m *plan.Mesh, yes bool) error {
-	own, name := m.Existing(), m.Topology.Metadata.Name
+	if err := m.Recall(); err != nil {
+		return err
+	}
+	own, name := append(m.Existing(), m.Former()...), m.Topology.Metadata.Name
 	if yes || len(own) == 0 {
 		return nil
 	}

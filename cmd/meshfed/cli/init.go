@@ -20,6 +20,7 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
 )
 
 func (a *app) init() *cobra.Command {
@@ -179,11 +180,21 @@ func starterName(path string) string {
 
 func (a *app) schema() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "The JSON schema of the topology file, for editors",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := a.Out.Write(topology.Schema())
+		Use:   "schema [topology|report]",
+		Short: "The JSON schema of the topology file, for editors, or of the JSON report",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && !contains(cmd.ValidArgs, args[0]) {
+				return usage(diag.Hint(fmt.Errorf("there is no schema %q", strings.Join(args, " ")), "write `meshfed schema` or `meshfed schema report`"))
+			}
+			return nil
+		},
+		ValidArgs: []string{"topology", "report"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			text := topology.Schema()
+			if contains(args, "report") {
+				text = verify.Schema()
+			}
+			_, err := a.Out.Write(text)
 			return err
 		},
 	}

@@ -14,7 +14,7 @@ import (
 // writeContexts writes the topology of the mesh that runs behind kubeconfig contexts, and tells
 // what was found in each.
 func (a *app) writeContexts(ctx context.Context, path string, contexts []string) error {
-	running, err := plan.ReadContexts(ctx, contexts)
+	running, err := plan.ReadContexts(ctx, contexts, false)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
 )
 
 func TestInit(t *testing.T) {
@@ -92,8 +93,20 @@ func TestInitToStdout(t *testing.T) {
 
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	if r := call(t, "schema"); r.code != 0 || r.err != "" || !json.Valid([]byte(r.stdout)) {
-		t.Errorf("%+v", r)
+	for _, test := range []struct {
+		args []string
+		id   string
+	}{{nil, topology.SchemaID}, {[]string{"topology"}, topology.SchemaID}, {[]string{"report"}, verify.SchemaID}} {
+		r := call(t, append([]string{"schema"}, test.args...)...)
+		var schema struct {
+			ID string `json:"$id"`
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &schema); err != nil || r.code != 0 || r.err != "" || schema.ID != test.id {
+			t.Errorf("%q: %v: %+v", test.args, err, r)
+		}
+	}
+	for _, args := range [][]string{{"plan"}, {"report", "report"}} {
+		call(t, append([]string{"schema"}, args...)...).refused(t, wrong, "there is no schema", "meshfed schema report")
 	}
 }
 

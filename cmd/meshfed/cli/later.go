@@ -14,7 +14,6 @@ import (
 // planned lists the verbs of the command line contract that are not built yet, so that
 // a script that needs one hears its name and not "unknown command".
 var planned = []struct{ name, does string }{
-	{"diagnose", "name what is broken, why, and how to fix it"},
 	{"inspect", "one workload as every cluster sees it"},
 	{"explain", "any diagnosis code or Envoy response flag"},
 	{"fault", "break an owned mesh on purpose, and mend it"},

@@ -38,10 +38,11 @@ func notBuilt(f *pflag.FlagSet, name, takes, does string) {
 func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
 	case "verify":
-		notBuilt(f, "passive", "", "look only, without probes")
 		notBuilt(f, "baseline", "last|FILE", "what changed since a report")
 		notBuilt(f, "regression", "", "fail only for what a baseline passed")
 		notBuilt(f, "watch", "", "again and again")
+	case "diagnose":
+		notBuilt(f, "bundle", "FILE.tar.gz", "what was seen, in an archive without secrets")
 	case "kubeconfig":
 		notBuilt(f, "merge", "", "into the user's own kubeconfig")
 	}

@@ -84,7 +84,7 @@ func (a *app) plan() *cobra.Command {
 // removalFlags are those by which whole clusters go.
 func removalFlags(f *pflag.FlagSet, replace *[]string, prune *bool) {
 	f.StringSliceVar(replace, "replace", nil, "delete `CLUSTER` with all that runs in it and make it anew; repeatable")
-	f.BoolVar(prune, "prune-clusters", false, "delete kind clusters that the file no longer has")
+	f.BoolVar(prune, "prune-clusters", false, "delete kind clusters that the file no longer has, and take the mesh out of your own")
 }
 
 // mayRemove lets the user's word about whole clusters reach the steps.
@@ -120,8 +120,9 @@ func (a *app) planNow(ctx context.Context, m *plan.Mesh, whole bool) ([]graph.Pl
 	if err := m.Recover(ctx, true); err != nil {
 		return nil, err
 	}
+	m.FindUnplaced(ctx)
 	if whole {
-		if err := m.Preflight(ctx); err != nil {
+		if err := a.preflight(ctx, m); err != nil {
 			return nil, err
 		}
 	}
@@ -171,9 +172,9 @@ func (a *app) writePlan(ctx context.Context, m *plan.Mesh, planned []graph.Plann
 			fmt.Fprintln(a.Out, "fault:", fault)
 		}
 		err := ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
-		for _, name := range m.Dropped() {
-			if !m.PruneClusters && err == nil {
-				_, err = fmt.Fprintf(a.Out, "kept: kind cluster %s is not in the file (`%s` removes it)\n", m.Topology.KindName(name), a.command("up", "--prune-clusters"))
+		for _, line := range keeps(m, "`"+a.command("up", "--prune-clusters")+"`") {
+			if err == nil {
+				_, err = fmt.Fprintln(a.Out, line)
 			}
 		}
 		return err
@@ -183,6 +184,25 @@ func (a *app) writePlan(ctx context.Context, m *plan.Mesh, planned []graph.Plann
 		Steps  []graph.Planned `json:"steps"`
 		Faults []string        `json:"faults,omitempty"`
 	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned, faults})
+}
+
+// keeps says of each cluster that the file no longer has what becomes of it; prune is how to have
+// it otherwise.
+func keeps(m *plan.Mesh, prune string) []string {
+	var lines []string
+	for _, name := range m.Unplaced() {
+		lines = append(lines, fmt.Sprintf("kept: cluster %s is not in the file, and where it is is not recorded here; what `up` put there stays", name))
+	}
+	if m.PruneClusters {
+		return lines
+	}
+	for _, name := range m.Dropped() {
+		lines = append(lines, fmt.Sprintf("kept: kind cluster %s is not in the file (%s removes it)", m.Topology.KindName(name), prune))
+	}
+	for _, name := range m.Former() {
+		lines = append(lines, fmt.Sprintf("kept: cluster %s of your own is not in the file (%s takes out of it what `up` put there)", name, prune))
+	}
+	return lines
 }
 
 func changes(planned []graph.Planned) bool {

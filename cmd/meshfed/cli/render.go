@@ -64,7 +64,7 @@ func (a *app) render() *cobra.Command {
 	c.Flags().StringVarP(&dir, "output", "o", "", "`DIR` that the manifests go into; made when it is absent")
 	_ = c.Flags().SetAnnotation("output", ownOutput, nil) // fails for a flag that there is not
 	c.Flags().StringVar(&images, "bundle", "", "the clusters' images are those of this bundle (default: the published ones)")
-	c.AddCommand(a.notYet("rbac", "print the exact rights that a command needs"))
+	c.AddCommand(a.rbac())
 	return c
 }
 

@@ -60,7 +60,7 @@ func TestRenderRefuses(t *testing.T) {
 	}{
 		{nil, wrong, []string{"render needs a folder", "render -f " + example + " -o DIR"}},
 		{[]string{"west"}, wrong, []string{`render takes no arguments, got "west"`, "-o DIR"}},
-		{[]string{"rbac", "--for", "verify"}, wrong, []string{"`meshfed render rbac` is not built yet", "meshfed help"}},
+		{[]string{"rbac", "--for", "verify"}, wrong, []string{"`meshfed render rbac --for verify` is not built yet", "--for passive"}},
 		{[]string{"-o"}, wrong, []string{"needs an argument", "render --help"}},
 		{[]string{"-o", full}, failed, []string{"it was not made by render", filepath.Join(full, "usmesh")}},
 		{[]string{"-o", filepath.Join(full, "notes.txt")}, failed, []string{"making the folder"}},

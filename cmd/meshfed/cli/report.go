@@ -11,44 +11,59 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/internal/version"
 	"github.com/meshfed/meshfed/topology"
 	"github.com/meshfed/meshfed/verify"
+	"github.com/meshfed/meshfed/verify/page"
 )
 
 // reportFlag adds --report to a command that verifies. The files are written when the command
 // ends, however it ends: see finishReports.
 func (a *app) reportFlag(c *cobra.Command) {
-	c.Flags().StringArrayVar(&a.reports, "report", nil, "also write the report to `PATH`, by its extension .json, .xml (JUnit) or .md; repeatable")
+	c.Flags().StringArrayVar(&a.reports, "report", nil, "also write the report to `PATH`, by its extension .html, .svg (a small card), .md, .json or .xml (JUnit); repeatable")
 }
 
-// reportForms are the extensions that are built and those that are planned.
-func reportForms() (built, planned []string) {
-	return []string{".json", ".xml", ".md"}, []string{".html", ".svg"}
+// reportForm writes a report in the form that an extension stands for; nil for one that stands
+// for none.
+func reportForm(extension string) func(io.Writer, *verify.Report) error {
+	drawn := func(draw func(*verify.Report) ([]byte, error)) func(io.Writer, *verify.Report) error {
+		return func(w io.Writer, r *verify.Report) error {
+			data, err := draw(r)
+			if err != nil {
+				return err
+			}
+			_, err = w.Write(data)
+			return err
+		}
+	}
+	return map[string]func(io.Writer, *verify.Report) error{
+		".html": drawn(page.HTML),
+		".svg":  drawn(page.Card),
+		".md":   func(w io.Writer, r *verify.Report) error { return r.Markdown(w) },
+		".json": func(w io.Writer, r *verify.Report) error { return writeJSON(w, r) },
+		".xml":  func(w io.Writer, r *verify.Report) error { return r.JUnit(w) },
+	}[strings.ToLower(extension)]
 }
 
 // checkReports refuses what could not be written in the end, before anything is done.
 func (a *app) checkReports() error {
-	built, planned := reportForms()
 	var errs []error
 	for _, path := range a.reports {
-		extension := strings.ToLower(filepath.Ext(path))
-		switch {
-		case slices.Contains(planned, extension):
-			errs = append(errs, diag.Hint(fmt.Errorf("`--report %s` is not built yet: no %s reports", path, extension), "write .json, .xml (JUnit) or .md"))
-		case !slices.Contains(built, extension):
-			errs = append(errs, diag.Hint(fmt.Errorf("--report %s: a report's form follows from its extension, and there is none for %q", path, extension), "write .json, .xml (JUnit) or .md"))
-		default:
-			errs = append(errs, writable(path))
+		extension := filepath.Ext(path)
+		if reportForm(extension) == nil {
+			errs = append(errs, diag.Hint(fmt.Errorf("--report %s: a report's form follows from its extension, and there is none for %q", path, extension), "write .html, .svg, .md, .json or .xml (JUnit)"))
+			continue
 		}
+		errs = append(errs, writable(path))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return usage(err)
@@ -114,15 +129,12 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 		report = verify.NotRun(t, a.expectedSuites(t), a.clusters, a.disruptive, redacted(err))
 		report.Tool = version.Get().String()
 	}
+	if report.Steps == nil {
+		report.Steps = a.steps
+	}
 	var errs []error
 	for _, path := range a.reports {
-		write := func(w io.Writer) error { return writeJSON(w, report) }
-		switch strings.ToLower(filepath.Ext(path)) {
-		case ".xml":
-			write = report.JUnit
-		case ".md":
-			write = report.Markdown
-		}
+		write := func(w io.Writer) error { return reportForm(filepath.Ext(path))(w, report) }
 		// It holds no secret, and is there for others: CI systems read reports as another user.
 		if err := replaceFile(path, 0o644, write); err != nil {
 			errs = append(errs, fmt.Errorf("writing report %s: %w", path, err))
@@ -134,10 +146,27 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 // expectedSuites are what this command would have verified; nil is what package verify takes
 // for that.
 func (a *app) expectedSuites(t *topology.Topology) []string {
+	if len(a.suites) == 0 && a.passive {
+		return verify.PassiveSuites()
+	}
 	if len(a.suites) == 0 && len(t.Spec.Verify.Suites) == 0 && a.failover {
 		return verify.Suites()
 	}
 	return a.suites
+}
+
+// stepTimes is how the steps of a run went, for the report of what they made.
+func stepTimes(result graph.Result) []verify.StepTime {
+	var all []verify.StepTime
+	for _, o := range result.Outcomes {
+		one := verify.StepTime{ID: o.Step.ID, Title: o.Step.Title, Cluster: o.Step.Cluster, Status: string(o.Status)}
+		if !o.Started.IsZero() {
+			one.StartSeconds = o.Started.Sub(result.Started).Round(time.Millisecond).Seconds()
+			one.DurationSeconds = o.Duration.Round(time.Millisecond).Seconds()
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // replaceFile writes a file at once: a reader sees the old content or the new.

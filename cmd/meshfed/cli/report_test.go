@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"html/template"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,9 +29,8 @@ func TestReportsThatCanNotBe(t *testing.T) {
 	path := file(t, portless)
 	for _, verb := range []string{"up", "verify"} {
 		for report, says := range map[string][]string{
-			"x.html":                               {"`--report x.html` is not built yet", "write .json, .xml (JUnit) or .md"},
-			"x.svg":                                {"`--report x.svg` is not built yet"},
-			"x.pdf":                                {`there is none for ".pdf"`, "write .json"},
+			"x.pdf":                                {`there is none for ".pdf"`, "write .html, .svg, .md, .json or .xml"},
+			"x.htm":                                {`there is none for ".htm"`},
 			"report":                               {`there is none for ""`},
 			dir + "/a/.b":                          {`there is none for`},
 			filepath.Join(dir, "nosuch", "x.json"): {"there is no folder " + filepath.Join(dir, "nosuch"), "mkdir -p"},
@@ -39,7 +39,7 @@ func TestReportsThatCanNotBe(t *testing.T) {
 		} {
 			h.call(verb, "-f", path, "--report", report).hinted(t, wrong, says...)
 		}
-		asJSON(t, wrong, verb, "-f", path, "--report", "x.html", "--report", filepath.Join(dir, "x.xml"), "-o", "json")
+		asJSON(t, wrong, verb, "-f", path, "--report", "x.pdf", "--report", filepath.Join(dir, "x.xml"), "-o", "json")
 	}
 	entries, err := os.ReadDir(dir)
 	must(t, err)
@@ -55,7 +55,7 @@ func reportsOf(t *testing.T) (args []string, check func(says string)) {
 	t.Helper()
 	dir := t.TempDir()
 	path := func(extension string) string { return filepath.Join(dir, "report"+extension) }
-	for _, extension := range []string{".json", ".xml", ".md"} {
+	for _, extension := range []string{".json", ".xml", ".md", ".html", ".svg"} {
 		args = append(args, "--report", path(extension))
 	}
 	return args, func(says string) {
@@ -77,6 +77,12 @@ func reportsOf(t *testing.T) (args []string, check func(says string)) {
 		}
 		if markdown := read(".md"); !strings.Contains(markdown, "usmesh") {
 			t.Errorf("%s", markdown)
+		}
+		if html := read(".html"); !strings.HasPrefix(html, "<!DOCTYPE html>") || !strings.Contains(html, "usmesh") || !strings.Contains(html, template.HTMLEscapeString(says)) {
+			t.Errorf("%s", html)
+		}
+		if err := xml.Unmarshal([]byte(read(".svg")), &any); err != nil || any.XMLName.Local != "svg" {
+			t.Errorf("%v: %+v", err, any)
 		}
 		if !strings.Contains(text, says) {
 			t.Errorf("it does not say %q:\n%s", says, text)
@@ -158,7 +164,7 @@ func TestReportKeepsSecrets(t *testing.T) {
 	t.Parallel()
 	_, token, seen := planted(t)
 	a, m, _ := newStandIns(t)
-	for _, extension := range []string{".json", ".xml", ".md"} {
+	for _, extension := range []string{".json", ".xml", ".md", ".html"} {
 		a.reports = append(a.reports, filepath.Join(t.TempDir(), "x"+extension))
 	}
 	must(t, a.writeReports(nil, m.Topology, errors.New("the engine says "+token)))

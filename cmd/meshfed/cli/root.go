@@ -52,6 +52,8 @@ type app struct {
 	// reports are the paths of --report, suites what --suite says, and report what was judged.
 	reports, suites []string
 	report          *verify.Report
+	// steps of the up that the report will be about; nil for other commands.
+	steps []verify.StepTime
 	// looksOnly says that the command changes nothing, so that the container engine need be asked
 	// each question only once.
 	looksOnly bool
@@ -62,6 +64,8 @@ type app struct {
 	timeline func(ui.Timeline)
 	// disruptive says that it takes gateways and networks away too.
 	disruptive bool
+	// passive says that the command verifies without probes.
+	passive bool
 }
 
 // Run executes one command line and returns the exit code. It blocks until the command
@@ -134,7 +138,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	a.globalFlags(root.PersistentFlags())
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.down(), a.kubeconfig(), a.env(),
+	root.AddCommand(a.init(), a.schema(), a.validate(), a.plan(), a.up(), a.status(), a.verify(), a.diagnose(), a.down(), a.kubeconfig(), a.env(),
 		a.loadImages(), a.each(), a.render(), a.bundle(), a.version())
 	for _, c := range root.Commands() {
 		unbuiltFlags(c.Name(), c.Flags())

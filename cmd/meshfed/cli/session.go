@@ -61,12 +61,13 @@ func (a *app) open(ctx context.Context) (*plan.Mesh, error) {
 	return a.openFor(ctx, t)
 }
 
-// openAny is open, or, where contexts are given, the same for the mesh that is found behind them.
-func (a *app) openAny(ctx context.Context, contexts []string) (*plan.Mesh, error) {
+// openAny is open, or, where contexts are given, the same for the mesh that is found behind them;
+// passive finds it without reading a Secret.
+func (a *app) openAny(ctx context.Context, contexts []string, passive bool) (*plan.Mesh, error) {
 	if len(contexts) == 0 {
 		return a.open(ctx)
 	}
-	running, err := plan.ReadContexts(ctx, contexts)
+	running, err := plan.ReadContexts(ctx, contexts, passive)
 	if err != nil {
 		return nil, err
 	}
@@ -221,8 +222,7 @@ func sameEngine(m *plan.Mesh, recorded state.Engine) error {
 func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	if m.Engine == nil {
 		if owner {
-			_, err := m.RecoverOwner(ctx, true)
-			return err
+			return a.own(ctx, m)
 		}
 		return nil // every cluster is the user's own
 	}
@@ -240,7 +240,7 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 		}
 	}
 	if owner {
-		if _, err := m.RecoverOwner(ctx, true); err != nil {
+		if err := a.own(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -253,6 +253,15 @@ func (a *app) settle(ctx context.Context, m *plan.Mesh, owner bool) error {
 	}
 	m.Provider = p
 	return nil
+}
+
+// own gives the topology an owner id, and records which clusters of the user's own it is about to
+// write to.
+func (a *app) own(ctx context.Context, m *plan.Mesh) error {
+	if _, err := m.RecoverOwner(ctx, true); err != nil {
+		return err
+	}
+	return m.KeepAccess(ctx)
 }
 
 // settleVersion decides which Istio is installed and says what is doubtful about it.

@@ -105,18 +105,30 @@ func (a *app) beforeUp(ctx context.Context, m *plan.Mesh, bundleDir string) erro
 	if err := m.Recover(ctx, false); err != nil {
 		return err
 	}
+	m.FindUnplaced(ctx)
 	if err := m.CheckImmutable(); err != nil {
 		return err
 	}
-	if err := m.Preflight(ctx); err != nil {
+	if err := a.preflight(ctx, m); err != nil {
 		return err
 	}
-	for _, name := range m.Dropped() {
-		if !m.PruneClusters && !a.quiet {
-			fmt.Fprintf(a.Err, "kept: kind cluster %s is not in the file (--prune-clusters removes it)\n", m.Topology.KindName(name))
+	if !a.quiet {
+		for _, line := range keeps(m, "--prune-clusters") {
+			fmt.Fprintln(a.Err, line)
 		}
 	}
 	return m.ResolveCharts(ctx)
+}
+
+// preflight refuses what stands against the file, and says what is doubtful.
+func (a *app) preflight(ctx context.Context, m *plan.Mesh) error {
+	err := m.Preflight(ctx)
+	for _, doubt := range m.Doubts() {
+		if !a.quiet {
+			fmt.Fprintln(a.Err, "warning:", doubt)
+		}
+	}
+	return err
 }
 
 var verifyModes = []string{"auto", "always", "full", "never"}
@@ -135,6 +147,10 @@ func (a *app) runUp(ctx context.Context, m *plan.Mesh, saved *planFile, verifyMo
 	observe, done := a.watch(folder, steps)
 	result := graph.Run(ctx, steps, graph.Options{Parallel: a.parallel, Observe: observe})
 	done()
+	for _, kept := range m.Kept() {
+		fmt.Fprintln(a.Err, "kept:", kept)
+	}
+	a.steps = stepTimes(result)
 	if result.Changed() {
 		// What was proven before is not what is there now, also when this run ends here.
 		if err := m.State.SetLastVerify(lastReport{}); err != nil {

@@ -5,6 +5,7 @@ package kubetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -31,6 +32,8 @@ type Cluster struct {
 	mu     sync.Mutex
 	faults []fault
 	writes []string
+	admit  func(obj client.Object) error
+	lost   map[string]error
 	token  func(ctx context.Context, account client.Object, request client.Object) error
 }
 
@@ -47,7 +50,7 @@ func New(t testing.TB, name string, objs ...client.Object) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{scheme: scheme}
+	c := &Cluster{scheme: scheme, lost: map[string]error{}}
 	store := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objs...).
 		WithReturnManagedFields().WithInterceptorFuncs(c.funcs()).Build()
 	c.Client = &kube.Client{
@@ -71,6 +74,14 @@ func (c *Cluster) Fail(verb, kind, name string, err error, times int) {
 	c.faults = append(c.faults, fault{verb, kind, name, err, times})
 }
 
+// Unheard makes the next creation of an object of a kind succeed, and its answer get lost: err is
+// all that the caller gets.
+func (c *Cluster) Unheard(kind string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost[kind] = err
+}
+
 // Heal forgets all faults.
 func (c *Cluster) Heal() {
 	c.mu.Lock()
@@ -91,6 +102,24 @@ func (c *Cluster) Tokens(answer func(ctx context.Context, account, request clien
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.token = answer
+}
+
+// unheard is why an object that was made is not known to be, as over a network: the caller is
+// gone, or the answer is.
+func (c *Cluster) unheard(ctx context.Context, obj client.Object) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kind := c.kind(obj)
+	err := c.lost[kind]
+	delete(c.lost, kind)
+	return errors.Join(err, ctx.Err())
+}
+
+// Admit stands for admission: it may change or reject what is created.
+func (c *Cluster) Admit(admit func(obj client.Object) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.admit = admit
 }
 
 // before records a write and returns the fault that a call meets.
@@ -149,7 +178,18 @@ func (c *Cluster) funcs() interceptor.Funcs {
 			if err := c.object("create", obj, client.ObjectKeyFromObject(obj)); err != nil {
 				return err
 			}
-			return next.Create(ctx, obj, opts...)
+			c.mu.Lock()
+			admit := c.admit
+			c.mu.Unlock()
+			if admit != nil {
+				if err := admit(obj); err != nil {
+					return err
+				}
+			}
+			if err := next.Create(ctx, obj, opts...); err != nil {
+				return err
+			}
+			return c.unheard(ctx, obj)
 		},
 		Delete: func(ctx context.Context, next client.WithWatch, obj client.Object, opts ...client.DeleteOption) error {
 			if err := c.object("delete", obj, client.ObjectKeyFromObject(obj)); err != nil {

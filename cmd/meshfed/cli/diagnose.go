@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/plan"
+	"github.com/meshfed/meshfed/internal/ui"
+	"github.com/meshfed/meshfed/internal/version"
+	"github.com/meshfed/meshfed/verify"
+)
+
+func (a *app) diagnose() *cobra.Command {
+	var contexts []string
+	c := &cobra.Command{
+		Use:   "diagnose",
+		Short: "What is broken, why, and how to fix it; reads only",
+		Long: "What is broken, why, and how to fix it.\n\n" +
+			"It asks control planes, gateways and proxies, and reads what the checks of trust and discovery need of\n" +
+			"the API. It starts no probe and changes nothing; Secrets are read as far as they may be, and without\n" +
+			"them it sees less. Causes stand before what they cause. What only requests can show is verify's.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(contexts) > 0 && cmd.Flags().Changed("file") {
+				return usage(bothGiven())
+			}
+			m, err := a.openAny(cmd.Context(), contexts, true)
+			if err != nil {
+				return err
+			}
+			if len(contexts) == 0 {
+				// What can not be found out of a cluster is told below, as what could not be looked at.
+				if err := m.Recover(cmd.Context(), true); err != nil && cmd.Context().Err() != nil {
+					return err
+				}
+			}
+			return a.printFindings(cmd.Context(), m)
+		},
+	}
+	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
+	return c
+}
+
+// bothGiven is the error about a file and contexts together.
+func bothGiven() error {
+	return diag.Hint(errors.New("--contexts and --file exclude each other"), "with a file, name clusters with --clusters")
+}
+
+// printFindings looks, and writes what is wrong to stdout.
+func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
+	mesh, err := m.ToVerify(ctx, true)
+	if err != nil {
+		return err
+	}
+	report, err := verify.Run(ctx, mesh, verify.Options{Passive: true, Secrets: true, Clusters: m.Selected()})
+	if report == nil {
+		return err
+	}
+	findings, unseen := verify.Findings(report), report.Unseen()
+	code := diagnosed(report, findings)
+	if a.output == "json" {
+		h := newHeader("Findings", report.Topology, report.Substitutions)
+		h.Tool = version.Get().String()
+		err := writeJSON(a.Out, struct {
+			header
+			Summary  map[verify.Status]int `json:"summary"`
+			Findings []verify.Finding      `json:"findings"`
+			Unseen   []string              `json:"unseen"`
+		}{h, report.Summary, append([]verify.Finding{}, findings...), append([]string{}, unseen...)})
+		return errors.Join(err, quietExit(code))
+	}
+	return errors.Join(ui.WriteBlock(ui.Detect(a.Out, getenv), a.findingsBlock(report, findings, unseen)), quietExit(code))
+}
+
+// diagnosed is the exit code: an error found, else something that could not be looked at, else 0.
+func diagnosed(report *verify.Report, findings []verify.Finding) int {
+	for _, f := range findings {
+		if f.Severity == verify.SeverityError {
+			return diag.ExitCheckFailed
+		}
+	}
+	if report.ExitCode() == verify.ExitInconclusive {
+		return diag.ExitInconclusive
+	}
+	return diag.ExitOK
+}
+
+func (a *app) findingsBlock(report *verify.Report, findings []verify.Finding, unseen []string) ui.Block {
+	looked := report.Summary[verify.Pass] + report.Summary[verify.Fail] + report.Summary[verify.Warn]
+	block := ui.Block{Mark: ui.Pass, Title: fmt.Sprintf("%s: nothing is found by %d looks", report.Topology, looked)}
+	if len(findings) > 0 {
+		roots := 0
+		block.Mark = ui.Warn
+		for _, f := range findings {
+			mark := ui.Warn
+			if f.Severity == verify.SeverityError {
+				mark, block.Mark = ui.Fail, ui.Fail
+			}
+			text := fmt.Sprintf("%s %s", f.Code, f.Message)
+			if len(f.CausedBy) == 0 {
+				roots++
+				text += ". " + f.Fix
+			} else {
+				text += " (because of " + causesInWords(f.CausedBy) + ")"
+			}
+			block.Problems = append(block.Problems, ui.Problem{Mark: mark, Text: text})
+		}
+		block.Title = fmt.Sprintf("%s: %s, of %s", report.Topology, counted(len(findings), "finding"), counted(roots, "cause"))
+	}
+	for _, u := range unseen {
+		block.Problems = append(block.Problems, ui.Problem{Mark: ui.Inconclusive, Text: u})
+	}
+	if len(unseen) > 0 && block.Mark == ui.Pass {
+		block.Mark = ui.Inconclusive
+		block.Title = fmt.Sprintf("%s: nothing is found, and not all could be looked at", report.Topology)
+	}
+	for _, s := range report.Substitutions {
+		block.Notes = append(block.Notes, "substitution: "+s)
+	}
+	block.Notes = append(block.Notes, "no request was sent: what only traffic can show is `meshfed verify`'s")
+	return block
+}
+
+func causesInWords(causes []verify.Cause) string {
+	var all []string
+	for _, c := range causes {
+		all = append(all, strings.TrimSpace(c.Code+" "+strings.Join(c.Clusters, ">")))
+	}
+	return strings.Join(all, ", ")
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
