@@ -45,11 +45,16 @@ type Verify struct {
 type Failover struct {
 	// Rate of requests per second and caller, 1 to 1000. Default: 20.
 	Rate int `json:"rate"`
-	// Within is the time to steady answers from elsewhere, 1s to 1h. Default: 10s.
+	// Within is the time to steady answers from elsewhere, 1s to 1h. Default: 10s. On a quiet machine
+	// a backend is left after half a second and a gateway, whose pod takes two to end, after three;
+	// the rest is for loaded ones.
 	Within Duration `json:"within"`
-	// LostAtMost is a count of failed requests, 0 to 100000. Default: 40.
+	// LostAtMost is a count of failed requests, 0 to 100000. Default: 40. That is two seconds at the
+	// default rate: five errors in a row, what is under way until a connection times out (1s), and
+	// as much again for a second try of the endpoint that is still away.
 	LostAtMost int `json:"lostAtMost"`
-	// BackWithin is the time to steady local answers after repair, 1s to 1h. Default: 60s.
+	// BackWithin is the time to steady answers as before, after repair, 1s to 1h. Default: 60s. In
+	// that a pod starts on a loaded machine and an ejection, two seconds longer each time, ends.
 	BackWithin Duration `json:"backWithin"`
 }
 

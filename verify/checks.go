@@ -95,6 +95,8 @@ func failoverChecks() []Check {
 			[]string{"LOC005"}, []Fact{FactNodes, FactProbes, FactViews, FactWithin, FactFailover}, judgeLost},
 		{"failover-back", SuiteFailover, "local answers again in time after repair",
 			[]string{"LOC010"}, []Fact{FactNodes, FactProbes, FactViews, FactWithin, FactFailover}, judgeBack},
+		{"failover-restored", SuiteFailover, "what a disruptive fault changed is as it was",
+			[]string{"LOC011"}, []Fact{FactFailover}, judgeRestored},
 	}
 }
 

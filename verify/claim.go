@@ -108,7 +108,7 @@ func (m *member) clear(ctx context.Context) error {
 			"name another one in spec.verify.probe.namespace")
 	}
 	if ns.DeletionTimestamp == nil {
-		if err := m.dead(ctx, ns); err != nil {
+		if err := dead(ctx, m.client, ns); err != nil {
 			return err
 		}
 	}
@@ -116,17 +116,21 @@ func (m *member) clear(ctx context.Context) error {
 	return m.delete(ctx)
 }
 
-// dead returns nil when nobody renews the namespace, ErrBusy when somebody does.
-func (m *member) dead(ctx context.Context, ns *corev1.Namespace) error {
+// dead returns nil when nobody renews a namespace of verify, ErrBusy when somebody does.
+func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
 	seen := ns.Annotations[annotationAlive]
 	if t, err := time.Parse(time.RFC3339Nano, seen); err == nil && time.Since(t) > longDead {
 		return nil
 	}
-	busy := diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, m.name, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
-	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + m.namespace + " of " + m.name, Interval: heartbeat / 4, Deadline: deadAfter},
-		func(ctx context.Context) (bool, string, error) {
+	busy := diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, c.Cluster, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
+	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + ns.Name + " of " + c.Cluster, Interval: heartbeat / 4, Deadline: deadAfter},
+		func(context.Context) (bool, string, error) {
+			// Not cut off by the deadline of the wait: client-go complains on stderr about a body
+			// that it could not read.
+			one, cancel := context.WithTimeout(ctx, heartbeat)
+			defer cancel()
 			now := &corev1.Namespace{}
-			err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, now)
+			err := c.Get(one, types.NamespacedName{Name: ns.Name}, now)
 			switch {
 			case kube.Absent(err) || (err == nil && now.DeletionTimestamp != nil):
 				return true, "", nil

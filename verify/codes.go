@@ -56,6 +56,7 @@ func Codes() []Code {
 		{"LOC005", "Look at the outlier detection and retries that reach the caller; on a slow machine raise spec.verify.failover.", []string{"LOC003", "NET008"}},
 		{"LOC008", "Look at the ready endpoints behind the gateway: of endpoints in several zones Envoy keeps one.", []string{"FED001", "FED010", "NET001", "NET005", "NET008"}},
 		{"LOC010", "Look at the ejection time of the outlier detection that reaches the caller; on a slow machine raise spec.verify.failover.", nil},
+		{"LOC011", "Let `meshfed verify` or `meshfed up` restore it, once what refused it is out of the way; the annotation meshfed.io/fault of the object has the old value.", nil},
 
 		{"AUZ001", "Look at the AuthorizationPolicies that select the workload, those of the root namespace too, and at the caller's identity.", []string{"TRU008"}},
 		{"AUZ002", "Make an AuthorizationPolicy that selects the workload; look for a wider one that allows the call.", nil},

@@ -171,7 +171,7 @@ func TestNamesAreTheSameWhateverIsSeen(t *testing.T) {
 	want := conforms(t, junit(t, everything(t, func(*World) {})))
 	reason := diag.Hint(errors.New("making cluster west: no space left on device"), "free 20 GiB")
 	for name, r := range map[string]*Report{
-		"nothing was run": NotRun(testTopology(), Suites(), nil, reason),
+		"nothing was run": NotRun(testTopology(), Suites(), nil, true, reason),
 		"other pods": everything(t, func(w *World) {
 			c := w.Controls["west"]
 			c.Replicas[0].Pod = "istiod-2"
@@ -195,7 +195,7 @@ func TestNamesAreTheSameWhateverIsSeen(t *testing.T) {
 func TestNotRun(t *testing.T) {
 	t.Parallel()
 	reason := diag.Hint(errors.New("making cluster west: no space left on device"), "free 20 GiB")
-	r := NotRun(testTopology(), []string{SuiteTrust, SuiteFailover, "unknown"}, nil, reason)
+	r := NotRun(testTopology(), []string{SuiteTrust, SuiteFailover, "unknown"}, nil, false, reason)
 	if r.ExitCode() != ExitInconclusive || !slices.Equal(r.Suites, []string{SuiteTrust, SuiteFailover}) || r.StartedAt.IsZero() {
 		t.Errorf("exit code %d, suites %v", r.ExitCode(), r.Suites)
 	}
@@ -213,10 +213,10 @@ func TestNotRun(t *testing.T) {
 	}
 	top := testTopology()
 	top.Spec.Clusters = append(top.Spec.Clusters, topology.Cluster{Name: "north"})
-	if r := NotRun(top, nil, []string{"west", "north"}, nil); !slices.Equal(r.Clusters, []string{"west", "north"}) || slices.Contains(r.Suites, SuiteFailover) || r.Summary[Inconclusive] == 0 {
+	if r := NotRun(top, nil, []string{"west", "north"}, false, nil); !slices.Equal(r.Clusters, []string{"west", "north"}) || slices.Contains(r.Suites, SuiteFailover) || r.Summary[Inconclusive] == 0 {
 		t.Errorf("clusters %v, suites %v, %v", r.Clusters, r.Suites, r.Summary)
 	}
-	if r := NotRun(&topology.Topology{}, nil, nil, nil); r.ExitCode() != ExitInconclusive {
+	if r := NotRun(&topology.Topology{}, nil, nil, false, nil); r.ExitCode() != ExitInconclusive {
 		t.Errorf("no clusters: exit code %d", r.ExitCode())
 	}
 }

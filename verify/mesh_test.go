@@ -179,7 +179,7 @@ func gatewayPages(c string) http.Handler {
 // proxyPages are what the Envoys of one cluster know: own pods, and the peer's gateway.
 func proxyPages(t *topology.Topology, c, peer string) http.Handler {
 	clusters := map[string][]Endpoint{}
-	for _, s := range services(t, t.Names(), Suites()) {
+	for _, s := range services(t, t.Names(), Suites(), false) {
 		var all []Endpoint
 		for _, r := range s.Backends[c] {
 			all = append(all, Endpoint{Address: podAddress(c, r), Port: 8080, Weight: 1})

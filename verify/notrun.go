@@ -13,10 +13,10 @@ import (
 
 // NotRun is the report of a verification that did not come about: every result that a run
 // would give for these suites and clusters (empty: those of Run), inconclusive for the given
-// reason, but for those that do not apply. A CI dashboard so keeps its rows when set-up fails.
+// reason, but for those that do not apply; disruptive as in Options. A CI dashboard so keeps its rows when set-up fails.
 // Suites and clusters that do not exist are left out. Tool and Substitutions are the caller's
 // to fill in.
-func NotRun(t *topology.Topology, suites, clusters []string, reason error) *Report {
+func NotRun(t *topology.Topology, suites, clusters []string, disruptive bool, reason error) *Report {
 	if reason == nil {
 		reason = errors.New("verify was not run")
 	}
@@ -27,6 +27,7 @@ func NotRun(t *topology.Topology, suites, clusters []string, reason error) *Repo
 	all := members(t, clusters)
 	why := sentence(reason)
 	w := blind(t, all, why)
+	w.Disruptive = disruptive
 	var results []Result
 	for _, c := range selected(some) {
 		for _, r := range c.run(w) {

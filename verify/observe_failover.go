@@ -43,13 +43,26 @@ type run struct {
 	key     LineKey
 	kind    faultKind
 	host    string
+	m       *member // of the caller
 	started time.Time
 	id      string
 	line    Line
 }
 
+func (r *run) pair() topology.Pair { return topology.Pair{From: r.key.From, To: r.key.To} }
+
+// trouble is a fault that several loads go through together.
+type trouble interface {
+	// fail makes what the loads rest on go away.
+	fail(ctx context.Context) error
+	// mend undoes fail, also where that was done in part. It blocks until the order is
+	// accepted, not until all is well: that time belongs to the way back.
+	mend(ctx context.Context) error
+}
+
 // observeFailover lets backends fail, in two clusters at once and in more after each other: each
-// ordered pair and fault has a Service of its own, so none sees the fault of another.
+// ordered pair and fault has a Service of its own, so none sees the fault of another. What
+// disrupts more than the probe's own namespace comes after that, one thing at a time.
 func (s *session) observeFailover(ctx context.Context) {
 	began := time.Now()
 	var mu sync.Mutex
@@ -58,39 +71,47 @@ func (s *session) observeFailover(ctx context.Context) {
 	room := semaphore.NewWeighted(loadsAtOnce)
 	for _, from := range s.world.Clusters {
 		for _, errorsFault := range []bool{true, false} {
-			runs := s.trials(from, errorsFault)
+			runs := s.trials(func(p topology.Pair, f faultKind) bool {
+				return p.From == from && !f.disruptive() && f.errors() == errorsFault
+			})
 			wg.Go(func() {
 				share := min(int64(len(runs)), loadsAtOnce)
 				if room.Acquire(ctx, share) != nil {
 					return // the run was ended
 				}
 				defer room.Release(share)
-				s.trial(ctx, s.members[from], runs, errorsFault)
+				s.trial(ctx, runs, backend{s.members[from], runs, errorsFault})
 				mu.Lock()
 				defer mu.Unlock()
-				for _, r := range runs {
-					all[r.key] = r.line
-				}
+				keep(all, runs)
 			})
 		}
 	}
 	wg.Wait()
-	s.record(FactFailover, began, func(w *World) { w.Lines = all })
+	faults := s.disrupt(ctx, all)
+	s.record(FactFailover, began, func(w *World) { w.Lines, w.Faults = all, faults })
 }
 
-// trials are the loads from one cluster that one fault concerns.
-func (s *session) trials(from string, errorsFault bool) []*run {
+func keep(all map[LineKey]Line, runs []*run) {
+	for _, r := range runs {
+		all[r.key] = r.line
+	}
+}
+
+// trials are the loads that one fault concerns.
+func (s *session) trials(concerns func(topology.Pair, faultKind) bool) []*run {
 	var runs []*run
 	for _, p := range s.world.pairs() {
-		if s.world.shared(p) || s.world.hindered(p.From, p.To) != "" {
-			continue // nothing would fail over, or could
+		if s.world.hindered(p.From, p.To) != "" {
+			continue // nothing could fail over
 		}
-		for _, f := range faultKinds() {
-			if p.From != from || f.errors() != errorsFault {
+		for _, f := range faultKinds(s.options.Disruptive) {
+			// Where both answer at any time nothing fails over, unless the way to one goes.
+			if !concerns(p, f) || !f.disruptive() && s.world.shared(p) {
 				continue
 			}
 			runs = append(runs, &run{
-				key: LineKey{p.From, p.To, f.variant()}, kind: f,
+				key: LineKey{p.From, p.To, f.variant()}, kind: f, m: s.members[p.From],
 				host: host(s.world.Namespace, serviceFault(s.mesh.Topology, f, p)),
 				line: Line{Rate: float64(s.mesh.Topology.Spec.Verify.Failover.Rate), Policy: policyEvidence(f),
 					Problem: or(s.members[p.From].why(), s.members[p.To].why())},
@@ -102,57 +123,83 @@ func (s *session) trials(from string, errorsFault bool) []*run {
 
 // trial is one fault from beginning to end: steady, fault, steady elsewhere, repair, steady
 // again. Each wait is bounded; what was seen by then is judged.
-func (s *session) trial(ctx context.Context, m *member, runs []*run, errorsFault bool) {
+func (s *session) trial(ctx context.Context, runs []*run, t trouble) {
 	set := s.mesh.Topology.Spec.Verify.Failover
 	within, back := time.Duration(set.Within), time.Duration(set.BackWithin)
 	for _, r := range runs {
-		s.begin(ctx, m, r, baselineWithin+2*settleTime+within+back+switchTime)
-	}
-	if !slices.ContainsFunc(runs, func(r *run) bool { return r.line.Problem == "" }) {
-		return
+		s.begin(ctx, r, baselineWithin+2*settleTime+within+back+switchTime)
 	}
 	defer func() {
 		for _, r := range runs {
-			s.end(ctx, m, r)
+			s.end(ctx, r)
 		}
 	}()
-	s.await(ctx, m, runs, baselineWithin, func(p topology.Pair, st story) bool {
-		return settled(st.local, st.remote, st.lost, 0, len(st.local)) >= 0
-	})
+	if !usable(runs) {
+		return
+	}
+	calm := s.await(ctx, runs, baselineWithin, func(r *run, st story) bool { return r.kind.calm(st) >= 0 })
+	if !calm && disrupts(runs) {
+		// A fault that nobody could judge would only do harm.
+		spoil(runs, fmt.Errorf("no load was answered steadily by both clusters within %s, so nothing was broken on purpose", baselineWithin))
+	}
+	if !usable(runs) || ctx.Err() != nil {
+		return
+	}
 	for _, r := range runs {
 		r.line.Fault = time.Since(r.started)
 	}
-	if err := s.fail(ctx, m, runs, errorsFault); err != nil {
-		for _, r := range runs {
-			r.line.Problem = or(r.line.Problem, sentence(err))
+	if err := t.fail(ctx); err != nil {
+		if disrupts(runs) {
+			err = errors.Join(err, s.mend(ctx, runs, t)) // what was done in part
 		}
+		spoil(runs, err)
 		return
 	}
-	left := s.await(ctx, m, runs, within+settleTime, func(_ topology.Pair, st story) bool {
-		return settled(st.remote, st.local, st.lost, st.fault, len(st.local)) >= 0
-	})
+	left := s.await(ctx, runs, within+settleTime, func(r *run, st story) bool { return r.kind.moved(st) >= 0 })
 	for _, r := range runs {
 		r.line.Repair = time.Since(r.started)
 	}
-	if err := s.mend(ctx, m, runs, errorsFault); err != nil {
-		for _, r := range runs {
-			r.line.Problem = or(r.line.Problem, sentence(err))
-		}
+	if err := s.mend(ctx, runs, t); err != nil {
+		spoil(runs, err)
 		return
 	}
-	if !left {
+	if !left && !disrupts(runs) {
 		back = 0 // nothing went elsewhere, so nothing comes back
 	}
-	s.await(ctx, m, runs, back+settleTime, func(_ topology.Pair, st story) bool {
-		return settled(st.local, st.remote, st.lost, st.repair, len(st.local)) >= 0
-	})
+	s.await(ctx, runs, back+settleTime, func(r *run, st story) bool { return r.kind.returned(st) >= 0 })
 }
 
-func (s *session) begin(ctx context.Context, m *member, r *run, bound time.Duration) {
+// mend takes a fault back. What is broken outside of the probe's namespace does not go with it,
+// so that is mended after an interrupt too, for hurry at most.
+func (s *session) mend(ctx context.Context, runs []*run, t trouble) error {
+	if !disrupts(runs) {
+		return t.mend(ctx)
+	}
+	lasting, cancel := outlive(ctx, hurry)
+	defer cancel()
+	return t.mend(lasting)
+}
+
+func usable(runs []*run) bool {
+	return slices.ContainsFunc(runs, func(r *run) bool { return r.line.Problem == "" })
+}
+
+func disrupts(runs []*run) bool {
+	return slices.ContainsFunc(runs, func(r *run) bool { return r.kind.disruptive() })
+}
+
+// spoil notes why loads can not be judged.
+func spoil(runs []*run, err error) {
+	for _, r := range runs {
+		r.line.Problem = or(r.line.Problem, sentence(err))
+	}
+}
+
+func (s *session) begin(ctx context.Context, r *run, bound time.Duration) {
 	if r.line.Problem != "" {
 		return
 	}
-	rep, err := ask[probe.RunReport](ctx, m, roleCaller, http.MethodPost, "/runs", probe.RunRequest{
+	rep, err := ask[probe.RunReport](ctx, r.m, roleCaller, http.MethodPost, "/runs", probe.RunRequest{
 		URL: address(r.host, pathOpen), Rate: r.line.Rate, Duration: min(bound, probe.MaxDuration), Timeout: requestTimeout,
 	})
 	if err != nil {
@@ -163,17 +210,17 @@ func (s *session) begin(ctx context.Context, m *member, r *run, bound time.Durat
 }
 
 // end stops a load and keeps what it saw.
-func (s *session) end(ctx context.Context, m *member, r *run) {
+func (s *session) end(ctx context.Context, r *run) {
 	if r.id == "" {
 		return
 	}
-	if err := s.fetch(ctx, m, r, http.MethodDelete); err != nil {
+	if err := s.fetch(ctx, r, http.MethodDelete); err != nil {
 		r.line.Problem = or(r.line.Problem, sentence(err))
 	}
 }
 
-func (s *session) fetch(ctx context.Context, m *member, r *run, method string) error {
-	rep, err := ask[probe.RunReport](ctx, m, roleCaller, method, "/runs/"+r.id, nil)
+func (s *session) fetch(ctx context.Context, r *run, method string) error {
+	rep, err := ask[probe.RunReport](ctx, r.m, roleCaller, method, "/runs/"+r.id, nil)
 	if err != nil {
 		return err
 	}
@@ -181,12 +228,16 @@ func (s *session) fetch(ctx context.Context, m *member, r *run, method string) e
 	for _, o := range rep.Outcomes {
 		r.line.Clusters = append(r.line.Clusters, s.answered(o))
 	}
+	if s.options.Live != nil {
+		st := r.line.read(r.pair()).until(rep.Complete)
+		s.options.Live(Progress{r.key.From, r.key.To, r.key.Variant, st.local, st.remote, st.lost, st.fault, st.repair})
+	}
 	return nil
 }
 
 // await looks at the loads until all of them satisfy done or time is up, and says whether
 // any did.
-func (s *session) await(ctx context.Context, m *member, runs []*run, deadline time.Duration, done func(topology.Pair, story) bool) (some bool) {
+func (s *session) await(ctx context.Context, runs []*run, deadline time.Duration, done func(*run, story) bool) (some bool) {
 	finished := map[*run]bool{}
 	// Time that is up is no error: what was seen is judged.
 	_ = poll.Until(ctx, poll.Options{What: "steady answers", Interval: 250 * time.Millisecond, Deadline: deadline},
@@ -197,7 +248,7 @@ func (s *session) await(ctx context.Context, m *member, runs []*run, deadline ti
 					continue
 				}
 				// A look that failed is made again: the load goes on all the same.
-				if err := s.fetch(looking, m, r, http.MethodGet); err != nil {
+				if err := s.fetch(looking, r, http.MethodGet); err != nil {
 					all = false
 					continue
 				}
@@ -205,8 +256,7 @@ func (s *session) await(ctx context.Context, m *member, runs []*run, deadline ti
 					r.line.Problem = fmt.Sprintf("the load ended after %s, before its end was seen; within and backWithin of spec.verify.failover are too long together", r.line.Report.Elapsed.Round(time.Second))
 					continue
 				}
-				p := topology.Pair{From: r.key.From, To: r.key.To}
-				if done(p, r.line.read(p).until(r.line.Report.Complete)) {
+				if done(r, r.line.read(r.pair()).until(r.line.Report.Complete)) {
 					finished[r] = true
 				} else {
 					all = false
@@ -217,37 +267,41 @@ func (s *session) await(ctx context.Context, m *member, runs []*run, deadline ti
 	return len(finished) > 0
 }
 
-// fail makes the backends of the caller's own cluster fail.
-func (s *session) fail(ctx context.Context, m *member, runs []*run, errorsFault bool) error {
-	if errorsFault {
-		return s.fault(ctx, m, runs, faultStatus)
+// backend is the fault of backends in the caller's own cluster.
+type backend struct {
+	m      *member
+	runs   []*run
+	errors bool
+}
+
+func (b backend) fail(ctx context.Context) error {
+	if b.errors {
+		return b.answer(ctx, faultStatus)
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: string(roleAway)}}
-	if err := m.client.Delete(ctx, pod, client.GracePeriodSeconds(0)); err != nil && !kube.Absent(err) {
-		return m.client.Explain(err, "deleting the backend")
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: b.m.namespace, Name: string(roleAway)}}
+	if err := b.m.client.Delete(ctx, pod, client.GracePeriodSeconds(0)); err != nil && !kube.Absent(err) {
+		return b.m.client.Explain(err, "deleting the backend")
 	}
 	return nil
 }
 
-// mend undoes fail. It blocks until the backend is accepted, not until it is ready: that
-// time belongs to the way back.
-func (s *session) mend(ctx context.Context, m *member, runs []*run, errorsFault bool) error {
-	if errorsFault {
-		return s.fault(ctx, m, runs, 0)
+func (b backend) mend(ctx context.Context) error {
+	if b.errors {
+		return b.answer(ctx, 0)
 	}
-	if err := m.launch(ctx, roleAway); err != nil {
+	if err := b.m.launch(ctx, roleAway); err != nil {
 		return fmt.Errorf("bringing the backend back: %w", err)
 	}
 	return nil
 }
 
-func (s *session) fault(ctx context.Context, m *member, runs []*run, status int) error {
+func (b backend) answer(ctx context.Context, status int) error {
 	var errs []error
-	for _, r := range runs {
+	for _, r := range b.runs {
 		if r.line.Problem != "" {
 			continue
 		}
-		_, err := ask[probe.Fault](ctx, m, roleEcho, http.MethodPost, "/fault", probe.Fault{Host: r.host, Status: status})
+		_, err := ask[probe.Fault](ctx, b.m, roleEcho, http.MethodPost, "/fault", probe.Fault{Host: r.host, Status: status})
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -106,7 +106,7 @@ func TestNamesOfServicesFitALabel(t *testing.T) {
 	long := strings.Repeat("a", 48)
 	top.Spec.Clusters = append(top.Spec.Clusters, topology.Cluster{Name: long})
 	seen := map[string]bool{}
-	for _, s := range services(top, top.Names(), Suites()) {
+	for _, s := range services(top, top.Names(), Suites(), true) {
 		if len(s.Name) > 63 || seen[s.Name] {
 			t.Errorf("service name %q is too long or there twice", s.Name)
 		}

@@ -41,6 +41,8 @@ type Report struct {
 	DurationSeconds float64 `json:"durationSeconds"`
 	// RemovalSeconds from then on until nothing of the probes was left.
 	RemovalSeconds float64 `json:"removalSeconds"`
+	// Restored says which disruptive faults of an earlier run that was killed this one has undone.
+	Restored []string `json:"restored,omitempty"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
 	// Clusters that were asked for, in the order in which they are shown.

@@ -21,6 +21,8 @@ const (
 	consecutiveErrors = 5
 	ejectionInterval  = "500ms"
 	ejectionTime      = "2s"
+	// routeTimeout is shorter than the deadline of the calling application: see policy.Timeout.
+	routeTimeout = "1s"
 )
 
 // Paths of the authorization suite.
@@ -54,7 +56,7 @@ func (o objects) before(suites []string) []client.Object {
 			all = append(all, o.destination(s.Name, host(o.namespace, s.Name), s.Policy))
 		}
 		if !s.Policy.Retries {
-			all = append(all, o.noRetries(s.Name))
+			all = append(all, o.noRetries(s))
 		}
 	}
 	if slices.Contains(suites, SuiteAuthorization) {
@@ -100,31 +102,45 @@ func (o objects) destination(name, host string, p policy) client.Object {
 	return o.object("networking.istio.io/v1", "DestinationRule", name, map[string]any{"host": host, "trafficPolicy": traffic})
 }
 
-func (o objects) noRetries(service string) client.Object {
-	h := host(o.namespace, service)
-	return o.object("networking.istio.io/v1", "VirtualService", service, map[string]any{
-		"hosts": []any{h},
-		"http": []any{map[string]any{
-			"retries": map[string]any{"attempts": int64(0)},
-			"route":   []any{map[string]any{"destination": map[string]any{"host": h}}},
-		}},
-	})
+func (o objects) noRetries(s service) client.Object {
+	h := host(o.namespace, s.Name)
+	route := map[string]any{
+		"retries": map[string]any{"attempts": int64(0)},
+		"route":   []any{map[string]any{"destination": map[string]any{"host": h}}},
+	}
+	if s.Policy.Timeout {
+		route["timeout"] = routeTimeout
+	}
+	return o.object("networking.istio.io/v1", "VirtualService", s.Name, map[string]any{"hosts": []any{h}, "http": []any{route}})
 }
 
 // policyEvidence is what stands in the report beside a time line.
 func policyEvidence(f faultKind) map[string]any {
-	retries := "none"
-	if f.Retries {
-		retries = "Istio's default"
-	}
-	fault := "the backend's pod is deleted and made again"
-	if f.errors() {
-		fault = fmt.Sprintf("the backend answers %d", faultStatus)
-	}
-	return map[string]any{
-		"retries": retries, "fault": fault, "connectTimeout": connectTimeout, "consecutive5xxErrors": consecutiveErrors,
+	p := f.policy()
+	evidence := map[string]any{
+		"retries": "none", "fault": f.words(), "locality": p.Locality, "connectTimeout": connectTimeout, "consecutive5xxErrors": consecutiveErrors,
 		"interval": ejectionInterval, "baseEjectionTime": ejectionTime, "maxEjectionPercent": 100,
 	}
+	if p.Retries {
+		evidence["retries"] = "Istio's default"
+	}
+	if p.Timeout {
+		evidence["timeout"] = routeTimeout
+	}
+	return evidence
+}
+
+// words say what the fault does.
+func (f faultKind) words() string {
+	switch f.Name {
+	case FaultGateway:
+		return "the other cluster's east-west gateway is scaled to 0 and its pods are deleted"
+	case FaultNetwork:
+		return "nothing comes through between the nodes of the two clusters"
+	case "errors":
+		return fmt.Sprintf("the backend answers %d", faultStatus)
+	}
+	return "the backend's pod is deleted and made again"
 }
 
 // opening are the rules without which a mesh that denies whatever nobody allowed would not let

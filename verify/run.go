@@ -32,6 +32,8 @@ type Mesh struct {
 	// Outside are the clients outside of the mesh that ingress gateways are tried with; without
 	// one those checks are skipped.
 	Outside []Outside
+	// Network cuts clusters off for the failover suite; nil where that can not be done.
+	Network Network
 	// Owner is the owner id that the probe's objects are labelled with.
 	Owner string
 	// Tool is the version that stands in the report.
@@ -51,6 +53,14 @@ type Options struct {
 	Secrets bool
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
+	// Disruptive lets the suite failover take gateways and networks away, journalled: see Fault.
+	Disruptive bool
+	// Journal is told every fault before it is made, to be kept where the caller keeps things. An
+	// error means that the fault is not made. May be nil.
+	Journal func(Fault) error
+	// Live is told, several times a second and by several at once, how far a load of the suite
+	// failover is. May be nil.
+	Live func(Progress)
 	// Observe is told each result as soon as it is judged, one at a time. May be nil.
 	Observe func(Result)
 	// State is told what is being waited for, one at a time. May be nil.
@@ -61,6 +71,15 @@ type Options struct {
 	Judged func(*Report)
 	// within, if set, stands in for the times after which what is not seen is given up: tests are in a hurry.
 	within time.Duration
+}
+
+// Progress is who answered a load so far, in steps of probe.BucketWidth.
+type Progress struct {
+	From, To, Variant string
+	// Own, Other and Lost count answers of From, those of To, and what was lost.
+	Own, Other, Lost []int
+	// Fault and Repair are the steps in which those were; 0 before they are.
+	Fault, Repair int
 }
 
 // ErrBusy is what errors.Is finds when another verification is under way in a cluster.
@@ -111,7 +130,7 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 // report is everything that was judged, with what coverage demands.
 func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	report := newReport(s.mesh.Topology, clusters, suites, s.finish())
-	report.Tool = s.mesh.Tool
+	report.Tool, report.Restored = s.mesh.Tool, s.restored
 	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
 	for i, m := range report.Members {
 		report.Members[i].Addresses = s.world.Gateways[m.Name].Addresses

@@ -41,6 +41,9 @@ type policy struct {
 	Outlier bool
 	// Retries as Istio has them by default; none otherwise.
 	Retries bool
+	// Timeout bounds a request in the caller's Envoy, where there are no retries: one that hangs
+	// on a dead connection counts against the endpoint only if Envoy itself gives it up.
+	Timeout bool
 }
 
 // service is one Service of the probe. It has the same name and selector in every cluster;
@@ -68,6 +71,7 @@ func host(namespace, service string) string { return service + "." + namespace +
 type faultKind struct {
 	// Name as in variants and in names of services.
 	Name string
+	// Role of the backends in the caller's own cluster.
 	Role role
 	// Retries: Istio's defaults instead of none.
 	Retries bool
@@ -82,15 +86,29 @@ func (f faultKind) variant() string {
 }
 
 // errors says whether the fault is answers and not absence.
-func (f faultKind) errors() bool { return f.Role == roleEcho }
+func (f faultKind) errors() bool { return f.Name == "errors" }
 
-// faultKinds are the faults that are not disruptive, each under the probe's own policy and
-// under Istio's default retries.
-func faultKinds() []faultKind {
-	return []faultKind{
+// disruptive says whether the fault is outside of the probe's namespace: the way to the other
+// cluster goes, and not the own backend.
+func (f faultKind) disruptive() bool { return f.Name == FaultGateway || f.Name == FaultNetwork }
+
+// policy is how Istio treats the services of the kind.
+func (f faultKind) policy() policy {
+	return policy{Locality: !f.disruptive(), Outlier: true, Retries: f.Retries, Timeout: f.disruptive() && !f.Retries}
+}
+
+// faultKinds are the faults, each under the probe's own policy and under Istio's default
+// retries; those that are disruptive come last, and only where they are asked for.
+func faultKinds(disruptive bool) []faultKind {
+	kinds := []faultKind{
 		{"errors", roleEcho, false}, {"errors", roleEcho, true},
 		{"away", roleAway, false}, {"away", roleAway, true},
 	}
+	if disruptive {
+		kinds = append(kinds, faultKind{FaultGateway, roleEcho, false}, faultKind{FaultGateway, roleEcho, true},
+			faultKind{FaultNetwork, roleEcho, false}, faultKind{FaultNetwork, roleEcho, true})
+	}
+	return kinds
 }
 
 // serviceFault is named by places in the file: two cluster names can be too long together.
@@ -104,7 +122,7 @@ func serviceFault(t *topology.Topology, f faultKind, p topology.Pair) string {
 }
 
 // services are what the suites need, in a fixed order.
-func services(t *topology.Topology, clusters, suites []string) []service {
+func services(t *topology.Topology, clusters, suites []string, disruptive bool) []service {
 	echo := map[string][]role{}
 	for _, c := range clusters {
 		echo[c] = []role{roleEcho}
@@ -132,10 +150,10 @@ func services(t *topology.Topology, clusters, suites []string) []service {
 	}
 	if slices.Contains(suites, SuiteFailover) {
 		for _, p := range known(t, clusters) {
-			for _, f := range faultKinds() {
+			for _, f := range faultKinds(disruptive) {
 				all = append(all, service{
 					Name:     serviceFault(t, f, p),
-					Policy:   policy{Locality: true, Outlier: true, Retries: f.Retries},
+					Policy:   f.policy(),
 					Backends: map[string][]role{p.From: {f.Role}, p.To: {roleEcho}},
 				})
 			}

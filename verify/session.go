@@ -34,6 +34,8 @@ type session struct {
 	have    map[Fact]bool
 	want    map[Fact]bool
 	results []Result
+	// restored are the faults of a run that was killed, which this one has undone.
+	restored []string
 }
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
@@ -43,12 +45,12 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
-		services: services(t, clusters, suites), roles: roles(suites), zone: newZone(),
+		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),
 		members: map[string]*member{}, settling: convergeWithin,
 		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
 			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
-			Now: now, Took: map[Fact]time.Duration{},
+			Now: now, Took: map[Fact]time.Duration{}, Disruptive: options.Disruptive,
 		},
 	}
 	for _, c := range slices.Concat(clusters, s.world.planes()) {
@@ -115,6 +117,13 @@ func look[T any](s *session, read func(*World) T) T {
 
 // prove claims and observes. An error means that nothing can be judged.
 func (s *session) prove(ctx context.Context) error {
+	restored, err := Restore(ctx, s.mesh.Clients, s.mesh.Network, s.state)
+	for _, f := range restored {
+		s.restored = append(s.restored, f.Undone())
+	}
+	if err != nil {
+		return err
+	}
 	s.state("claiming the probe namespaces")
 	beating, stop := context.WithCancel(ctx)
 	defer stop()

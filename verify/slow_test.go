@@ -182,8 +182,8 @@ func TestALoadThatEndsBeforeItsTrialIsInconclusive(t *testing.T) {
 	for name, f := range fakes {
 		probes(t, s.members[name], f, name, over)
 	}
-	runs := s.trials("west", true)
-	s.trial(t.Context(), s.members["west"], runs, true)
+	runs := s.trials(func(p topology.Pair, f faultKind) bool { return p.From == "west" && f.errors() })
+	s.trial(t.Context(), runs, backend{s.members["west"], runs, true})
 	for _, r := range runs {
 		if !strings.Contains(r.line.Problem, "backWithin") {
 			t.Errorf("problem %q", r.line.Problem)

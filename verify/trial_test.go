@@ -16,6 +16,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // pretender stands in for the probes of a mesh whose failover works or does not: it serves
@@ -98,8 +99,8 @@ func pretend(t *testing.T, works bool) (*World, *pretender) {
 	for name, f := range fakes {
 		probes(t, s.members[name], f, name, p)
 	}
-	runs := s.trials("west", true)
-	s.trial(t.Context(), s.members["west"], runs, true)
+	runs := s.trials(func(p topology.Pair, f faultKind) bool { return p.From == "west" && f.errors() })
+	s.trial(t.Context(), runs, backend{s.members["west"], runs, true})
 	w, _ := healthy(t)
 	w.Topology = m.Topology
 	for _, r := range runs {

@@ -44,6 +44,10 @@ type World struct {
 	Within   map[string]Within
 	Calls    map[CallKey]Call
 	Lines    map[LineKey]Line
+	// Disruptive says that the failover suite takes gateways and networks away too; Faults are
+	// those that it made.
+	Disruptive bool
+	Faults     []FaultSeen
 	// Knocks by pair, Exposed by cluster; both only where networks differ.
 	Knocks  map[topology.Pair]Knocks
 	Exposed map[string]Exposed
@@ -408,9 +412,20 @@ type LineKey struct {
 	From, To, Variant string
 }
 
+// FaultSeen is a disruptive fault that was made, and how its end was.
+type FaultSeen struct {
+	Fault
+	// Problem says why it could not be taken back, Replaced what somebody else made of it.
+	Problem, Replaced string
+	// Took is how long it was there.
+	Took time.Duration
+}
+
 // Line is a steady load under one fault that came and went; times count from its start.
 type Line struct {
 	Problem string
+	// Skipped says why the fault does not apply to the pair.
+	Skipped string
 	Rate    float64
 	Report  probe.RunReport
 	// Clusters of the pods in Report.Outcomes, by index; "" where nobody known answered.

@@ -206,9 +206,16 @@ func healthyCluster(w *World, c, peer string, i int) {
 	}
 	w.Exposed[c] = Exposed{Ports: 2}
 	w.Knocks[topology.Pair{From: c, To: peer}] = healthyKnocks(peer)
-	for _, f := range faultKinds() {
-		w.Lines[LineKey{c, peer, f.variant()}] = testLine(c, peer, 10, 30, phase{10, 0}, phase{2, 2}, phase{18, 1}, phase{5, 1}, phase{15, 0})
+	for _, f := range faultKinds(true) {
+		l := testLine(c, peer, 10, 30, phase{10, 0}, phase{2, 2}, phase{18, 1}, phase{5, 1}, phase{15, 0})
+		if f.disruptive() {
+			l = testLine(c, peer, 10, 30, phase{10, alternating}, phase{2, 2}, phase{23, 0}, phase{15, alternating})
+		}
+		w.Lines[LineKey{c, peer, f.variant()}] = l
 	}
+	w.Disruptive = true
+	w.Faults = append(w.Faults, FaultSeen{Fault: Fault{Kind: FaultGateway, Cluster: c, Object: "Deployment istio-system/istio-eastwestgateway", Replicas: 1}},
+		FaultSeen{Fault: Fault{Kind: FaultNetwork, Cluster: c, Object: "Node " + c + "-1", Cut: []string{peer}}})
 }
 
 // healthyKnocks are refused as they should be, at two addresses.
@@ -235,15 +242,24 @@ func healthyKnocks(to string) Knocks {
 // phase is a number of buckets with two requests each: outcome 0 is local, 1 remote, 2 lost.
 type phase struct{ buckets, outcome int }
 
+// alternating is a phase in which one request is answered locally and one remotely.
+const alternating = 3
+
 func testLine(from, to string, fault, repair int, phases ...phase) Line {
-	l := Line{Rate: 20, Policy: policyEvidence(faultKinds()[0]), Clusters: []string{from, to, from},
+	l := Line{Rate: 20, Policy: policyEvidence(faultKinds(false)[0]), Clusters: []string{from, to, from},
 		Fault: time.Duration(fault) * probe.BucketWidth, Repair: time.Duration(repair) * probe.BucketWidth}
 	l.Report.Outcomes = []probe.Outcome{answer(from, 200, 0), answer(to, 200, 0), answer(from, 500, 0)}
 	at := 0
 	for _, p := range phases {
 		for range p.buckets {
-			l.Report.Timeline = append(l.Report.Timeline, probe.Bucket{At: time.Duration(at) * probe.BucketWidth, Counts: map[int]int{p.outcome: 2}})
-			l.Report.Outcomes[p.outcome].Count += 2
+			counts := map[int]int{p.outcome: 2}
+			if p.outcome == alternating {
+				counts = map[int]int{0: 1, 1: 1}
+			}
+			l.Report.Timeline = append(l.Report.Timeline, probe.Bucket{At: time.Duration(at) * probe.BucketWidth, Counts: counts})
+			for outcome, n := range counts {
+				l.Report.Outcomes[outcome].Count += n
+			}
 			l.Report.Sent += 2
 			at++
 		}

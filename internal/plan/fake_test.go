@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,6 +25,7 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // TestMain keeps tests away from the logins, the caches and the registries of the machine that
@@ -78,6 +80,7 @@ type hosted struct {
 	unrouted []string
 
 	mu      sync.Mutex
+	cuts    []string
 	routed  []string   // from, to and subnets of each Route
 	loaded  [][]string // names in each archive
 	ensured []cluster.Spec
@@ -122,6 +125,20 @@ func (h *hosted) Route(_ context.Context, name, other string, pods map[string]ne
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.routed = append(h.routed, fmt.Sprint(name, " to ", other, " ", pods))
+	return nil
+}
+
+func (h *hosted) Cut(_ context.Context, name string, others []string, ranges []topology.AddressRange, lasts time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cuts = append(h.cuts, fmt.Sprint("cut ", name, " ", others, " ", ranges, " ", lasts))
+	return nil
+}
+
+func (h *hosted) Mend(_ context.Context, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cuts = append(h.cuts, "mend "+name)
 	return nil
 }
 

@@ -94,6 +94,10 @@ type Provider interface {
 	// are their subnets by node. Route makes them.
 	Unrouted(ctx context.Context, name, other string, pods map[string]netip.Prefix) ([]string, error)
 	Route(ctx context.Context, name, other string, pods map[string]netip.Prefix) error
+	// Cut makes the nodes of a cluster drop what comes from the nodes of others and from address
+	// ranges, until lasts is over, whatever happens to this process. Mend ends that at once.
+	Cut(ctx context.Context, name string, others []string, ranges []topology.AddressRange, lasts time.Duration) error
+	Mend(ctx context.Context, name string) error
 	// Ports are the node ports of a cluster that this host publishes on loopback, and where.
 	Ports(ctx context.Context, name string) (map[int]int, error)
 	// Images are the names of the images that every node has.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +47,12 @@ func (noClusters) Unrouted(context.Context, string, string, map[string]netip.Pre
 func (noClusters) Route(context.Context, string, string, map[string]netip.Prefix) error {
 	return errors.New("no cluster, no node")
 }
+
+func (noClusters) Cut(context.Context, string, []string, []topology.AddressRange, time.Duration) error {
+	return errors.New("no cluster, no node")
+}
+
+func (noClusters) Mend(context.Context, string) error { return errors.New("no cluster, no node") }
 
 func (noClusters) Ports(context.Context, string) (map[int]int, error) { return nil, nil }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
+	"github.com/meshfed/meshfed/verify"
 )
 
 // Status is what is there now, as `meshfed status` shows it.
@@ -52,6 +53,9 @@ type ClusterStatus struct {
 	Published []string `json:"published,omitempty"`
 	// Notes say what has changed from outside, for example the address of a node.
 	Notes []string `json:"notes,omitempty"`
+	// Faults are disruptive faults of verify that are there: under way, or left by a run that was
+	// killed. A cluster with one is not ready.
+	Faults []string `json:"faults,omitempty"`
 	// Credentials that the cluster holds.
 	Credentials []Credential `json:"credentials"`
 }
@@ -171,7 +175,14 @@ func (m *Mesh) StatusOf(ctx context.Context, name string) (ClusterStatus, error)
 		return s, err
 	}
 	s.URLs = ingressURLs(ctx, c, declared, s.Published)
-	s.Credentials, err = credentials(ctx, c)
+	if s.Credentials, err = credentials(ctx, c); err != nil {
+		return s, err
+	}
+	found, err := verify.Faults(ctx, c)
+	for _, f := range found {
+		s.Faults = append(s.Faults, f.Told())
+		s.State = "a disruptive fault of verify is there"
+	}
 	return s, err
 }
 

@@ -41,7 +41,7 @@ func (m *Mesh) ToVerify(ctx context.Context, passive bool) (verify.Mesh, error) 
 	}
 	return verify.Mesh{
 		Topology: m.Topology, Clients: clients, ProbeImage: image, Substitutions: m.Substituted(ctx), Owner: m.Owner,
-		Outside: m.outside(ctx, clients), Login: m.login,
+		Outside: m.outside(ctx, clients), Login: m.login, Network: m.Wires(),
 	}, nil
 }
 

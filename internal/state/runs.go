@@ -112,6 +112,21 @@ func (r *RunFolder) Log() io.Writer { return r.log }
 // LogPath is the path of the log, which ends every failure's message.
 func (r *RunFolder) LogPath() string { return filepath.Join(r.Path, "log") }
 
+// Journal appends v as one line of JSON to a file of the folder that is there for good once this
+// returns, also when the machine is switched off then.
+func (r *RunFolder) Journal(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	f, err := os.OpenFile(filepath.Join(r.Path, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
 // Event appends v as one line of JSON to events.jsonl.
 func (r *RunFolder) Event(v any) error {
 	data, err := json.Marshal(v)

@@ -37,7 +37,16 @@ func (t *Terminal) frame() []string {
 	if summary := t.summary(now, width); summary != "" {
 		lines = append(lines, summary)
 	}
-	return lines
+	return append(lines, t.drawn(rows-len(lines)-2, width)...)
+}
+
+// drawn are the loads that there is room for, the last ones; rows below 1 may be unknown.
+func (t *Terminal) drawn(room, width int) []string {
+	loads := t.loads
+	if _, rows := t.out.size(); rows > 0 {
+		loads = loads[len(loads)-max(0, min(len(loads), room)):]
+	}
+	return t.out.timelines(loads, width)
 }
 
 // choose picks the groups that are shown when the terminal is too low for all of them:

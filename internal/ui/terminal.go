@@ -4,6 +4,7 @@
 package ui
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Terminal struct {
 	busy     bool    // some step found something to do
 	share    float64 // of the work that is done, as last drawn
 	closed   bool
+	loads    []Timeline
 }
 
 // progress is how far one step is.
@@ -81,6 +83,17 @@ func (t *Terminal) Observe(e graph.Event) {
 	} else if e.Kind.Final() {
 		t.live.draw("", t.frame())
 	}
+}
+
+// Timeline takes what a load has seen so far.
+func (t *Terminal) Timeline(load Timeline) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := slices.IndexFunc(t.loads, func(l Timeline) bool { return l.Label == load.Label }); i >= 0 {
+		t.loads[i] = load
+		return
+	}
+	t.loads = append(t.loads, load)
 }
 
 // failureLines is how many lines of a failure stay above the progress. The whole error is

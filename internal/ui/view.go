@@ -16,6 +16,9 @@ type View struct {
 	Observe func(graph.Event)
 	// Log takes whole lines that belong above the progress, such as those of a logger.
 	Log io.Writer
+	// Timeline draws a load below the progress, in place of what was drawn of it before. It is nil
+	// where nothing can be drawn over.
+	Timeline func(Timeline)
 	// Close ends the view: on a terminal it draws a last time and leaves the lines where
 	// they are. It must be called before anything else is written to the output; calling
 	// it again does nothing.
@@ -32,5 +35,5 @@ func NewView(out *Output, steps []graph.Step) View {
 		return View{Observe: j.Observe, Log: j, Close: stop}
 	}
 	t := NewTerminal(out, steps)
-	return View{Observe: t.Observe, Log: t, Close: t.Close}
+	return View{Observe: t.Observe, Log: t, Timeline: t.Timeline, Close: t.Close}
 }

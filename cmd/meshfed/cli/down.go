@@ -48,6 +48,10 @@ func (a *app) down() *cobra.Command {
 			if err := a.settle(ctx, m, false); err != nil {
 				return err
 			}
+			// Kind clusters go with what is broken in them.
+			if err := a.restoreFaults(ctx, m, m.Existing()); err != nil {
+				return err
+			}
 			steps, err := plan.Down(ctx, m)
 			if err != nil {
 				return err
@@ -96,7 +100,8 @@ func (a *app) dryDown(ctx context.Context, m *plan.Mesh) error {
 	if err != nil {
 		return err
 	}
-	return a.printPlan(ctx, m, planned)
+	_, err = a.printPlan(ctx, m, planned)
+	return err
 }
 
 // agreed asks for the mesh's name before anything is taken out of clusters of the user's own.

@@ -45,6 +45,7 @@ func (a *app) view(steps []graph.Step) (observe func(graph.Event), done func()) 
 		return ui.Plain(out, steps), func() {}
 	}
 	v := ui.NewView(out, steps)
+	a.timeline = v.Timeline
 	return v.Observe, v.Close
 }
 

@@ -59,7 +59,8 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.printPlan(cmd.Context(), m, planned); err != nil {
+			faults, err := a.printPlan(cmd.Context(), m, planned)
+			if err != nil {
 				return err
 			}
 			if out != "" {
@@ -67,7 +68,7 @@ func (a *app) plan() *cobra.Command {
 					return err
 				}
 			}
-			if detailed && changes(planned) {
+			if detailed && (changes(planned) || len(faults) > 0) {
 				return quietExit(diag.ExitWouldChange)
 			}
 			return nil
@@ -178,8 +179,25 @@ func (a *app) lookFor(ctx context.Context, t *topology.Topology) ([]graph.Planne
 	return a.planNow(ctx, m, false)
 }
 
-func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) error {
+// printPlan shows what would be done, and before all the disruptive faults that `up` restores
+// first, which it returns.
+func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned) ([]string, error) {
+	found, err := m.Faults(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	for _, f := range found {
+		faults = append(faults, f.Told())
+	}
+	return faults, a.writePlan(ctx, m, planned, faults)
+}
+
+func (a *app) writePlan(ctx context.Context, m *plan.Mesh, planned []graph.Planned, faults []string) error {
 	if a.output != "json" {
+		for _, fault := range faults {
+			fmt.Fprintln(a.Out, "fault:", fault)
+		}
 		err := ui.RenderPlan(ui.Detect(a.Out, getenv), planned)
 		for _, line := range keeps(m, "`"+a.command("up", "--prune-clusters")+"`") {
 			if err == nil {
@@ -190,8 +208,9 @@ func (a *app) printPlan(ctx context.Context, m *plan.Mesh, planned []graph.Plann
 	}
 	return writeJSON(a.Out, struct {
 		header
-		Steps []graph.Planned `json:"steps"`
-	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned})
+		Steps  []graph.Planned `json:"steps"`
+		Faults []string        `json:"faults,omitempty"`
+	}{newHeader("Plan", m.Topology.Metadata.Name, m.Substituted(ctx)), planned, faults})
 }
 
 // keeps says of each cluster that the file no longer has what becomes of it; prune is how to have

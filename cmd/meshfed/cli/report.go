@@ -126,7 +126,7 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 		if err == nil {
 			err = errors.New("nothing was verified")
 		}
-		report = verify.NotRun(t, a.expectedSuites(t), a.clusters, redacted(err))
+		report = verify.NotRun(t, a.expectedSuites(t), a.clusters, a.disruptive, redacted(err))
 		report.Tool = version.Get().String()
 	}
 	if report.Steps == nil {

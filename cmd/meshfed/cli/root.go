@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/ui"
 	"github.com/meshfed/meshfed/topology"
 	"github.com/meshfed/meshfed/verify"
 )
@@ -58,6 +59,11 @@ type app struct {
 	looksOnly bool
 	// failover says that the command verifies the suite failover too, unless suites are named.
 	failover bool
+	// live says that time lines are drawn, timeline draws one; nil where nothing can be drawn.
+	live     bool
+	timeline func(ui.Timeline)
+	// disruptive says that it takes gateways and networks away too.
+	disruptive bool
 	// passive says that the command verifies without probes.
 	passive bool
 }

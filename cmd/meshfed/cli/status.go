@@ -93,6 +93,9 @@ func (a *app) printStatus(m *plan.Mesh, s plan.Status) error {
 		return err
 	}
 	for _, c := range s.Clusters {
+		for _, fault := range c.Faults {
+			fmt.Fprintf(a.Out, "\n%s: fault: %s\n", c.Name, fault)
+		}
 		for _, note := range c.Notes {
 			fmt.Fprintf(a.Out, "\n%s: %s\n", c.Name, note)
 		}

@@ -62,6 +62,9 @@ func (a *app) up() *cobra.Command {
 				return err
 			}
 			defer release()
+			if err := a.restoreFaults(ctx, m, m.Reached()); err != nil {
+				return err
+			}
 			if saved != nil {
 				if err := a.checkPlan(ctx, m, *saved, planPath); err != nil {
 					return err

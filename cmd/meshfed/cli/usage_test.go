@@ -33,11 +33,11 @@ func TestWrongCommandLine(t *testing.T) {
 		{"plan --replace nosuch -f " + example, `--replace: there is no cluster "nosuch"`, "it has west, east"},
 		{"up --prune-clusters --clusters west -f " + example, "--prune-clusters is about the whole file", "leave one of the two out"},
 		{"plan --out x -o dot -f " + example, "-o dot is to be read only", "leave one of the two out"},
+		{"verify --disruptive --suite trust -f " + example, "--disruptive is about the suite failover", "add failover to --suite"},
 		{"verify --passive --suite weights -f " + example, "sends requests", "trust, discovery"},
 		{"render rbac", "--for says nothing", "--for passive"},
 		{"render rbac --for up", "`meshfed render rbac --for up` is not built yet", "--for passive"},
 		{"render rbac --for nosuch", "there are no such rights", "--for passive"},
-		{"verify --disruptive", "`meshfed verify --disruptive` is not built yet", "meshfed verify --help"},
 		{"down --plan x", "unknown flag: --plan", "meshfed down --help"},
 		{"up west", `takes no arguments, got "west"`, "meshfed up --help"},
 		{"validate topology.yaml", `takes no arguments, got "topology.yaml"`, "-f topology.yaml"},
@@ -145,9 +145,9 @@ func TestEnvironment(t *testing.T) {
 			call(t, "validate").refused(t, wrong, test.says)
 		})
 	}
-	t.Run("MESHFED_DISRUPTIVE", func(t *testing.T) {
-		t.Setenv("MESHFED_DISRUPTIVE", "true")
-		call(t, "verify").hinted(t, wrong, "`meshfed verify --disruptive` is not built yet")
+	t.Run("MESHFED_MERGE", func(t *testing.T) {
+		t.Setenv("MESHFED_MERGE", "true")
+		call(t, "kubeconfig").hinted(t, wrong, "`meshfed kubeconfig --merge` is not built yet")
 	})
 	t.Run("MESHFED_WATCH", func(t *testing.T) {
 		t.Setenv("MESHFED_WATCH", "true")

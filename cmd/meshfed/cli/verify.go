@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +35,12 @@ func (a *app) verify() *cobra.Command {
 			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
 				return err
 			}
+			if a.disruptive && a.passive {
+				return usage(diag.Hint(errors.New("--passive and --disruptive exclude each other"), "leave one of the two out"))
+			}
+			if a.disruptive && len(a.suites) > 0 && !contains(a.suites, verify.SuiteFailover) {
+				return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which --suite leaves out"), "add failover to --suite"))
+			}
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
 				return usage(bothGiven())
@@ -46,6 +51,9 @@ func (a *app) verify() *cobra.Command {
 			}
 			if err := since.read(m); err != nil {
 				return err
+			}
+			if suites := m.Topology.Spec.Verify.Suites; a.disruptive && len(a.suites) == 0 && len(suites) > 0 && !contains(suites, verify.SuiteFailover) {
+				return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which spec.verify.suites leaves out"), "--suite failover names it"))
 			}
 			// What the clusters say of the file's gaps stands in their records, which others may not read.
 			if !a.passive || len(contexts) == 0 {
@@ -66,6 +74,7 @@ func (a *app) verify() *cobra.Command {
 				return err
 			}
 			defer closeRun(folder)
+			a.sayDisruptive(m)
 			report, err := a.runVerify(ctx, m, folder, a.suites, true)
 			if report == nil {
 				return err
@@ -83,6 +92,8 @@ func (a *app) verify() *cobra.Command {
 	since.flags(c)
 	watching.flags(c)
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
+	c.Flags().BoolVar(&a.disruptive, "disruptive", false, "suite failover: also take each east-west gateway, and the network between clusters, away for seconds")
+	c.Flags().BoolVar(&a.live, "live", false, "draw the time lines of the suite failover in the terminal, as they happen")
 	c.Flags().BoolVar(&a.passive, "passive", false, "look only, without probes and without reading a Secret (rights: meshfed render rbac --for passive)")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: "+strings.Join(verify.Suites(), ", "))
 	return c
@@ -94,7 +105,7 @@ func (a *app) verify() *cobra.Command {
 func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFolder, suites []string, failover bool) (*verify.Report, error) {
 	var report *verify.Report
 	step := graph.Step{
-		ID: "verify", Title: "proof of every pair", Timeout: 10 * time.Minute, Expected: 20 * time.Second,
+		ID: "verify", Title: "proof of every pair", Timeout: a.verifyTime(m), Expected: a.verifyExpected(m),
 		Look: func(context.Context) (graph.Change, error) {
 			if report != nil {
 				return graph.Change{Action: graph.None}, nil
@@ -107,14 +118,19 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 				return err
 			}
 			report, err = verify.Run(ctx, mesh, verify.Options{
-				Suites: suites, Failover: failover, Passive: a.passive, Clusters: m.Selected(),
+				Suites: suites, Failover: failover, Passive: a.passive, Clusters: m.Selected(), Disruptive: a.disruptive,
+				Journal: func(f verify.Fault) error { return folder.Journal(faultsFile, f) },
 				Observe: func(r verify.Result) { logResult(folder, r) },
+				Live:    a.drawLoad,
 				State:   func(text string) { graph.State(ctx, "%s", text) },
 			})
 			return err
 		},
 	}
 	observe, done := a.watch(folder, []graph.Step{step})
+	if a.live && a.timeline == nil && !a.quiet {
+		fmt.Fprintln(a.Err, "warning: --live draws on a terminal, without -v, and there is none here; the time lines are in the report")
+	}
 	result := graph.Run(ctx, []graph.Step{step}, graph.Options{Observe: observe})
 	done()
 	if report == nil {
@@ -158,6 +174,9 @@ func proofBlock(report *verify.Report) ui.Block {
 		return ui.Cell{Mark: ui.Mark(status), Passed: counts[verify.Pass], Of: of}
 	}}}
 	block.Mark = exitMark(report.ExitCode())
+	for _, r := range report.Restored {
+		block.Notes = append(block.Notes, "restored what a killed run had left: "+r)
+	}
 	for _, s := range report.Substitutions {
 		block.Notes = append(block.Notes, "substitution: "+s)
 	}
