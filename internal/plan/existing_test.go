@@ -17,7 +17,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/state"
@@ -267,5 +269,31 @@ func TestCommandsOfOthersLayers(t *testing.T) {
 		if c.Step == "remote-secret@east:west" && c.Shell != "" {
 			t.Errorf("%s is run: %s", c.Step, c.Shell)
 		}
+	}
+}
+
+// TestIntermediatesEndBeforeTheirRoot: a root of the user's that ends too soon is found before
+// anything is made; clusters that have their intermediate need none.
+func TestIntermediatesEndBeforeTheirRoot(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	short, err := certs.NewRoot(certs.Options{CommonName: "root", Lifetime: 48 * time.Hour, Now: now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.store().Create(short); err != nil {
+		t.Fatal(err)
+	}
+	m.with(newKube(t, "east"))
+	hinted(t, m.rootAtHand(t.Context(), []string{"east"}), "an intermediate for east would live", "spec.certificates.intermediate.lifetime")
+	secret, _ := plugged(t)
+	m.with(newKube(t, "east", secret))
+	if err := m.rootAtHand(t.Context(), []string{"east"}); err != nil {
+		t.Errorf("it has one already: %v", err)
+	}
+	m.with(newKube(t, "east"))
+	m.Topology.Spec.Certificates.Intermediate.Lifetime = topology.Duration(24 * time.Hour)
+	if err := m.rootAtHand(t.Context(), []string{"east"}); err != nil {
+		t.Errorf("it lives shorter: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 
@@ -214,8 +215,15 @@ func tryServer(ctx context.Context, u *url.URL, ca []byte) (answers bool, err er
 
 // rootAtHand refuses clusters that have a root while its key is not here and would be needed.
 func (m *Mesh) rootAtHand(ctx context.Context, own []string) error {
-	if _, err := m.store().Load(); !errors.Is(err, fs.ErrNotExist) || !m.signs() {
+	if !m.signs() {
 		return nil
+	}
+	root, err := m.store().Load()
+	if err == nil {
+		return m.outlives(ctx, own, root.Certificate)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil // the step says so
 	}
 	for _, name := range own {
 		c, err := m.Client(ctx, name)
@@ -229,6 +237,30 @@ func (m *Mesh) rootAtHand(ctx context.Context, own []string) error {
 		if len(roots) > 0 {
 			return diag.Hint(fmt.Errorf("the control plane of %s has a root already, and its key is not in %s: no intermediate can be signed for the others", name, m.State.PKI()),
 				"put root.pem and root.key there; or bring intermediates yourself and write manage: {cacerts: false} for every cluster")
+		}
+	}
+	return nil
+}
+
+// outlives refuses intermediates that would end after the root that signs them, for clusters that
+// have none yet.
+func (m *Mesh) outlives(ctx context.Context, own []string, root *x509.Certificate) error {
+	lifetime := duration(m.Topology.Spec.Certificates.Intermediate.Lifetime)
+	if !now().Add(lifetime).After(root.NotAfter) {
+		return nil
+	}
+	for _, name := range own {
+		c, err := m.Client(ctx, name)
+		if err != nil {
+			return err
+		}
+		roots, err := install.TrustedRoots(ctx, c)
+		if err != nil {
+			return err
+		}
+		if cluster := m.Topology.Cluster(name); len(roots) == 0 && cluster.IsPrimary() && cluster.Manage.CACerts {
+			return diag.Hint(fmt.Errorf("an intermediate for %s would live %s, and the root in %s ends on %s", name, m.Topology.Spec.Certificates.Intermediate.Lifetime, m.State.PKI(), root.NotAfter.Format(time.DateOnly)),
+				"write a shorter spec.certificates.intermediate.lifetime")
 		}
 	}
 	return nil

@@ -191,7 +191,8 @@ func adopted(t *testing.T, p *pair) {
 	adopt := func() string {
 		return strings.Replace(two("    manage: {cacerts: false}\n"), "context: prod}", "context: prod, adopt: true}", 1)
 	}
-	const mesh = "  mesh: {id: theirs}\n"
+	const id = "  mesh: {id: theirs}\n"
+	const mesh = id + "  certificates: {intermediate: {lifetime: 24h}}\n"
 	refused := func(name, mesh, two string, want ...string) {
 		t.Run(name, func(t *testing.T) {
 			m.t = t
@@ -213,6 +214,7 @@ func adopted(t *testing.T, p *pair) {
 	p.byTwo.written()
 	refused("not asked for", mesh, two(""), "Istio is there already: Istio "+topology.IstioVersion, "revision default", "mesh ID theirs", "cluster name two", "network two-network",
 		"Helm release istio-system/istiod", "root "+certs.Fingerprint(root.Certificate), "adopt: true", "manage: {istio: false}")
+	refused("intermediates that outlive the root", id, adopt(), "an intermediate for one would live", "spec.certificates.intermediate.lifetime")
 	refused("another mesh ID", "", adopt(), "its istiod has the mesh ID theirs, and the file says mfe2epair", "spec.mesh.id")
 	refused("left to the user with another mesh ID", "", two("    manage: {istio: false, cacerts: false}\n"), "its istiod has the mesh ID theirs")
 
@@ -220,7 +222,7 @@ func adopted(t *testing.T, p *pair) {
 	m.t = t
 	t.Run("left to the user", func(t *testing.T) {
 		m.t = t
-		if err := store.Create(root); err != nil {
+		if err := store.Create(root); err != nil { // the first down has removed it
 			t.Fatal(err)
 		}
 		beside(t, p, mesh, one, two("    manage: {istio: false, cacerts: false}\n"), theirs)
