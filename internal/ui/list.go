@@ -131,7 +131,7 @@ func (l *list) paint(c Cell, width int) string {
 	return l.out.paint(s.style, text) + rest
 }
 
-// footer is the line of sums, and the legend unless everything passed.
+// footer is the line of sums, and the legend.
 func (l *list) footer(b *strings.Builder) {
 	if l.summed() {
 		line := pad(l.total(), l.lead())
@@ -140,6 +140,11 @@ func (l *list) footer(b *strings.Builder) {
 		}
 		b.WriteString(l.out.paint(faint, strings.TrimRight(line, " ")) + "\n")
 	}
+	l.legend(b)
+}
+
+// legend explains the marks that were shown, unless everything passed.
+func (l *list) legend(b *strings.Builder) {
 	var onlyPass [len(marks)]bool
 	onlyPass[markIndex(Pass)] = true
 	if l.seen != onlyPass {

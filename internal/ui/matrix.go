@@ -31,7 +31,8 @@ type Cell struct {
 // them are shown as a grid.
 const listed = 12
 
-// WriteMatrix writes a row for each ordered pair with a column for each suite, and when
+// WriteMatrix writes a row for each ordered pair with a column for each suite, or, where that is
+// too wide, a row for each suite with a column for each pair, and when
 // there are many pairs or little room, a grid of clusters with one character for each suite
 // in each cell. Nothing is wider than the output but a name that is.
 func WriteMatrix(w io.Writer, matrix Matrix) error {
@@ -47,10 +48,15 @@ func WriteMatrix(w io.Writer, matrix Matrix) error {
 func (o *Output) matrix(b *strings.Builder, matrix Matrix) {
 	pairs := len(matrix.Clusters) * (len(matrix.Clusters) - 1)
 	if pairs <= listed {
-		for _, form := range []list{{}, {grouped: true}, {grouped: true, cut: true}} {
+		plain, across := &list{}, newTurned(o, matrix)
+		for _, form := range []*list{plain, {grouped: true}, {grouped: true, cut: true}} {
 			form.out, form.matrix = o, matrix
 			if form.measure(); form.width() <= o.columns() {
 				form.write(b)
+				return
+			}
+			if form == plain && across.width() <= o.columns() {
+				across.write(b)
 				return
 			}
 		}

@@ -6,6 +6,7 @@ package ui
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -41,12 +42,20 @@ func flawed(clusters ...string) Matrix {
 	return m
 }
 
+// fuller is a flawed matrix with more suites than fit beside each other.
+func fuller(clusters ...string) Matrix {
+	m := flawed(clusters...)
+	m.Suites = append(slices.Clone(m.Suites), "gateway", "dns", "services")
+	return m
+}
+
 func meshes() map[string]Matrix {
 	return map[string]Matrix{
 		"two":    proven("west", "east"),
 		"three":  flawed("us-west", "us-east", "eu-central"),
 		"four":   flawed("west", "east", "north", "south"),
 		"six":    flawed("us-west", "us-east", "eu-west", "eu-central", "ap-south", "sa-east"),
+		"suites": fuller("west", "east"),
 		"long":   flawed("europe-west-frankfurt-production", "united-states-east-staging-2"),
 		"twelve": proven("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10", "c11", "a-cluster-with-a-long-name"),
 	}
