@@ -19,8 +19,8 @@ import (
 const (
 	pageClusters  = "/clusters?format=json"
 	pageListeners = "/listeners?format=json"
-	// pageSecrets are the certificates that istiod's agent gives; keys are redacted in it.
-	pageSecrets = "/config_dump?resource=dynamic_active_secrets"
+	// pageCertificates are the certificates that istiod's agent gives; keys are redacted in it.
+	pageCertificates = "/config_dump?resource=dynamic_active_secrets"
 )
 
 // envoyCluster is one upstream cluster of an Envoy with its endpoints; their Cluster and

@@ -239,9 +239,10 @@ func judgeLeft(p topology.Pair, f faultKind, s story, within time.Duration) Resu
 	end := f.moved(s)
 	failed, answered := s.under()
 	away := fmt.Sprintf("the %s of %s", f.Name, p.To)
-	if f.Name == FaultGateway {
+	switch f.Name {
+	case FaultGateway:
 		away = "the east-west gateway of " + p.To
-	} else if f.Name == FaultNetwork {
+	case FaultNetwork:
 		away = "the network to " + p.To
 	}
 	switch {

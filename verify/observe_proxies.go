@@ -178,7 +178,7 @@ func (m *member) clusters(ctx context.Context, pod *corev1.Pod) ([]envoyCluster,
 // holder reads the certificates of a proxy. Envoy does not show the key.
 func (m *member) holder(ctx context.Context, pod *corev1.Pod) (Holder, error) {
 	h := Holder{Pod: pod.Namespace + "/" + pod.Name}
-	page, err := m.page(ctx, pod.Namespace, pod.Name, portEnvoy, pageSecrets)
+	page, err := m.page(ctx, pod.Namespace, pod.Name, portEnvoy, pageCertificates)
 	if err == nil {
 		h.Chain, h.Roots, err = parseSecrets(page)
 	}

@@ -47,7 +47,7 @@ func Manifest(t *topology.Topology, cluster, image string) ([]byte, error) {
 func objects(t *topology.Topology, cluster, image string) []object {
 	key, value := t.Injection()
 	all := []object{
-		object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": topology.ProberNamespace, "labels": labels(t, object{key: value})}},
+		{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": topology.ProberNamespace, "labels": labels(t, object{key: value})}},
 		make1("v1", "ServiceAccount", topology.ProberName(cluster), t, object{"automountServiceAccountToken": false}),
 	}
 	// Every cluster has the Services of all, so that their names resolve; a pod stands behind each

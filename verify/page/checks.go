@@ -74,7 +74,7 @@ func (g group) gather(all []group, r *verify.Report, in func(verify.Result) bool
 	n := map[string]int{}
 	for _, c := range r.Checks {
 		if in(c) {
-			g.Checks = append(g.Checks, checkOf(r, c))
+			g.Checks = append(g.Checks, checkOf(c))
 			n[string(c.Status)]++
 		}
 	}
@@ -89,7 +89,7 @@ func (g group) gather(all []group, r *verify.Report, in func(verify.Result) bool
 	return append(all, g)
 }
 
-func checkOf(r *verify.Report, c verify.Result) check {
+func checkOf(c verify.Result) check {
 	out := check{Result: c, Status: of(c.Status)}
 	if line, ok := timelineOf(c); ok && len(line.series) > 0 {
 		out.Figure = figureID(c)
