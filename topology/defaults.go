@@ -41,8 +41,9 @@ func (s *EastWestService) preset() { s.Type = ServiceLoadBalancer }
 func (m *Manage) preset() {
 	*m = Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}
 }
-func (n *Node) preset()  { n.Role = RoleControlPlane }
-func (p *Probe) preset() { p.Namespace = "meshfed-verify" }
+func (n *Node) preset()         { n.Role = RoleControlPlane }
+func (p *Probe) preset()        { p.Namespace = "meshfed-verify" }
+func (p *ServiceProbe) preset() { p.Path, p.Requests = "/", 20 }
 func (f *Failover) preset() {
 	*f = Failover{Rate: 20, Within: Duration(10 * time.Second), LostAtMost: 40, BackWithin: Duration(time.Minute)}
 }

@@ -10,29 +10,33 @@ import (
 
 // Service is one of the user's own services.
 type Service struct {
-	// Host is name.namespace.
+	// Host is name.namespace, as in checkout.shop; each once. Required.
 	Host string `json:"host"`
-	// Clusters that serve it.
+	// Clusters that serve it, each once. Default: all with workloads.
 	Clusters []string `json:"clusters,omitempty"`
-	// Failover says that other clusters shall answer when the local one can not. Default: false.
+	// Failover says that other clusters shall answer when the local one can not: outlier detection
+	// must then reach its callers. Default: false.
 	Failover bool `json:"failover,omitempty"`
-	// Callers are namespace/serviceaccount.
+	// Callers are namespace/serviceaccount. The proxy of one of their pods is asked what it knows
+	// of the service. Default: the proxy of verify's own caller.
 	Callers []string `json:"callers,omitempty"`
-	// Probe asks for bounded requests. Default: none; the service is only looked at.
+	// Probe asks for bounded requests to its first HTTP port from verify's caller in each cluster.
+	// Default: none; the service is only looked at.
 	Probe *ServiceProbe `json:"probe,omitempty"`
 }
 
 // ServiceProbe is a bounded request load.
 type ServiceProbe struct {
-	// Path of the request.
+	// Path of the request, beginning with /. Default: /.
 	Path string `json:"path"`
-	// Requests to send.
+	// Requests to send from each cluster, 1 to 200. Default: 20.
 	Requests int `json:"requests"`
 }
 
 // Verify tunes the proof.
 type Verify struct {
-	// Suites to run, each once: trust, discovery, weights, locality, failover, authorization, gateway.
+	// Suites to run, each once: trust, discovery, weights, locality, failover, authorization, gateway,
+	// dns, services.
 	// Default: all that apply.
 	Suites []string `json:"suites,omitempty"`
 	// Failover holds the thresholds of the failover suite.

@@ -14,15 +14,14 @@ const (
 	SuiteFailover      = "failover"
 	SuiteAuthorization = "authorization"
 	SuiteGateway       = "gateway"
+	SuiteDNS           = "dns"
+	SuiteServices      = "services"
 )
 
 // Suites lists the suites that are built, in the order in which they are shown.
 func Suites() []string {
-	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization, SuiteGateway}
+	return []string{SuiteTrust, SuiteDiscovery, SuiteWeights, SuiteLocality, SuiteFailover, SuiteAuthorization, SuiteGateway, SuiteDNS, SuiteServices}
 }
-
-// planned lists suites that are designed and not built; asking for them is refused by name.
-func planned() []string { return []string{"dns", "services"} }
 
 // Fact names an observation that checks rest on.
 type Fact string
@@ -61,6 +60,12 @@ const (
 	FactKnocks Fact = "knocks"
 	// FactExposed: the mTLS mode of workloads behind east-west gateways.
 	FactExposed Fact = "exposed"
+	// FactNames: lookups of services that live in one cluster, and requests to them.
+	FactNames Fact = "names"
+	// FactOwn: the user's own services by the API; FactCallers: what proxies know of them, and
+	// requests to those that ask for some.
+	FactOwn     Fact = "own"
+	FactCallers Fact = "callers"
 	// FactOutside: calls of clients outside of the mesh.
 	FactOutside Fact = "outside"
 	// FactFailover: time lines of a steady load under faults.

@@ -9,10 +9,10 @@ import "slices"
 // pair; its variant is the suite. It is made by the report, not judged from the world.
 const CoverageCheck = "coverage"
 
-// Checks lists every check, in the order in which results are shown. This is the one place
+// Checks lists every check, in the order in which results are shown. This file is the one place
 // where they are listed; each has a heading in docs/checks.md.
 func Checks() []Check {
-	return slices.Concat(trustChecks(), discoveryChecks(), weightsChecks(), localityChecks(), failoverChecks(), authorizationChecks(), gatewayChecks())
+	return slices.Concat(trustChecks(), discoveryChecks(), weightsChecks(), localityChecks(), failoverChecks(), authorizationChecks(), gatewayChecks(), dnsChecks(), servicesChecks())
 }
 
 func trustChecks() []Check {
@@ -133,5 +133,35 @@ func gatewayChecks() []Check {
 			[]string{"NET015"}, []Fact{FactGateways, FactProbes, FactKnocks}, judgeGatewayUnknown},
 		{"gateway-permissive", SuiteGateway, "workloads that other networks reach ask for a certificate",
 			[]string{"AUZ008"}, []Fact{FactExposed}, judgeGatewayPermissive},
+	}
+}
+
+func dnsChecks() []Check {
+	return []Check{
+		{"dns-stub", SuiteDNS, "a service of another cluster is found by its stub Service, and answers",
+			[]string{"FED001", "FED010", "FED014", "NET001", "NET005", "NET008", "NET013"}, []Fact{FactControl, FactGateways, FactProbes, FactWithin, FactNames}, judgeStub},
+		{"dns-proxied", SuiteDNS, "a service of another cluster is found without one where sidecars take DNS over",
+			[]string{"FED001", "FED010", "FED014", "NET001", "NET005", "NET008", "NET013"}, []Fact{FactControl, FactGateways, FactProbes, FactWithin, FactNames}, judgeProxied},
+	}
+}
+
+func servicesChecks() []Check {
+	return []Check{
+		{"services-covered", SuiteServices, "the user's own services are looked at beside the probes",
+			[]string{"SVC001"}, []Fact{FactOwn}, judgeCovered},
+		{"services-ports", SuiteServices, "a service has the same ports in every cluster",
+			[]string{"FED013", "SVC001"}, []Fact{FactOwn}, judgeOwnPorts},
+		{"services-endpoints", SuiteServices, "a service has ready endpoints in every cluster that it lives in",
+			[]string{"SVC001"}, []Fact{FactOwn}, judgeOwnEndpoints},
+		{"services-mtls", SuiteServices, "every pod of a service has a sidecar that takes mTLS",
+			[]string{"NET011"}, []Fact{FactOwn}, judgeOwnMTLS},
+		{"services-policies", SuiteServices, "the same policies select a service in every cluster",
+			[]string{"AUZ006"}, []Fact{FactOwn}, judgeOwnPolicies},
+		{"services-reach", SuiteServices, "callers of each cluster have healthy endpoints of each other",
+			[]string{"FED001", "FED010", "FED011", "NET001", "NET005", "NET008", "NET011", "SVC001"}, []Fact{FactControl, FactGateways, FactOwn, FactCallers}, judgeOwnReach},
+		{"services-failover", SuiteServices, "outlier detection and locality reach the callers of a service that shall fail over",
+			[]string{"LOC002", "LOC003"}, []Fact{FactNodes, FactOwn, FactCallers}, judgeOwnFailover},
+		{"services-probe", SuiteServices, "a service answers the requests that the topology asks for",
+			[]string{"SVC002"}, []Fact{FactProbes, FactWithin, FactCallers}, judgeOwnProbe},
 	}
 }

@@ -36,6 +36,8 @@ func Codes() []Code {
 		{"FED010", "The log of the istiod replica says whether it can not reach the peer's API server or its token is refused; `meshfed up` renews the secret.", []string{"FED001", "INS001"}},
 		{"FED011", "Compare istiod's /debug/endpointShardz with the EndpointSlices of the other cluster; restart that istiod if they differ.", []string{"FED001", "FED010", "NET003"}},
 		{"FED012", "Run `meshfed up`, which removes remote secrets that it made and spec.discovery leaves out; others are yours to remove.", nil},
+		{"FED013", "Apply the same Service to every cluster: endpoints are matched by the name of the port.", nil},
+		{"FED014", "Make a Service of the same name without pods in the cluster that looks it up, or set spec.istio.dnsProxying: true, run `meshfed up` and start the workloads again.", nil},
 
 		{"NET001", "Look at the load balancer and its address pool: `kubectl -n istio-system describe service istio-eastwestgateway`.", nil},
 		{"NET002", "Give the gateway an address, or list addresses in eastWest.addresses: a hostname works only where istiod resolves it.", nil},
@@ -47,10 +49,12 @@ func Codes() []Code {
 		{"NET008", "`kubectl -n istio-system get pods -l istio=eastwestgateway` in the cluster that is named; then look for a firewall on 15443.", []string{"NET001", "NET005", "TRU001"}},
 		{"NET009", "Let TLS pass the load balancer or proxy in between as it is (layer 4).", nil},
 		{"NET010", "Publish the port or the address of the ingress gateway; see the curl line of the check.", nil},
+		{"NET011", "Give the pods sidecars, or remove the PeerAuthentication that turns mTLS off for them.", nil},
 		{"NET013", "Give every node routes to the pods of the other cluster; between kind clusters `meshfed up` does.", nil},
 		{"NET015", "Find the Gateway or VirtualService that takes 15443 in another mode than AUTO_PASSTHROUGH: `kubectl get gateways,virtualservices -A`.", nil},
 
 		{"LOC001", "Label the nodes with topology.kubernetes.io/region and zone as the topology says, then restart the pods on them.", nil},
+		{"LOC002", "Give the host a DestinationRule with outlierDetection, in its own namespace or its callers', in every cluster with an istiod.", nil},
 		{"LOC003", "Give the host a DestinationRule with outlierDetection in the caller's cluster, and nodes their localities.", []string{"LOC001"}},
 		{"LOC004", "Look at the priorities in the caller's Envoy, and for outlier detection that ejects local endpoints.", []string{"LOC001", "LOC003"}},
 		{"LOC005", "Look at the outlier detection and retries that reach the caller; on a slow machine raise spec.verify.failover.", []string{"LOC003", "NET008"}},
@@ -60,7 +64,11 @@ func Codes() []Code {
 
 		{"AUZ001", "Look at the AuthorizationPolicies that select the workload, those of the root namespace too, and at the caller's identity.", []string{"TRU008"}},
 		{"AUZ002", "Make an AuthorizationPolicy that selects the workload; look for a wider one that allows the call.", nil},
+		{"AUZ006", "Apply the same policies to every cluster with an istiod: Istio does not copy them.", nil},
 		{"AUZ008", "Set STRICT for the namespace with a PeerAuthentication, or for the mesh with spec.mesh.mtls, once all callers have sidecars.", nil},
+
+		{"SVC001", "Make the Service in the cluster that is named, or look at its pods: `kubectl get service,endpointslices -n NAMESPACE`.", nil},
+		{"SVC002", "Look at the log of the service where its status is 500 or above, at services-reach where nothing answered, at the path where it is 404.", []string{"SVC001", "NET008", "NET011"}},
 	}
 }
 

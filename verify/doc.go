@@ -3,8 +3,8 @@
 
 // Package verify proves a mesh: it looks, never changes, and says what it saw.
 //
-// It owns the suites (trust, discovery, weights, locality, failover, authorization, gateway), the
-// probes that they send, the checks with their stable IDs, and the report. A check is a
+// It owns the suites (trust, discovery, weights, locality, failover, authorization, gateway, dns,
+// services), the probes that they send, the checks with their stable IDs, and the report. A check is a
 // value (see Checks): the facts that it needs are observed by the observe_*.go files, and
 // a pure function in a judge_*.go file turns them into results, so every judgement is
 // tested without a cluster. One observation of traffic serves several checks.

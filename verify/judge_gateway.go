@@ -108,7 +108,8 @@ func judgeGatewayCertificate(w *World) []Result {
 
 func judgeGatewayUnknown(w *World) []Result {
 	return w.eachKnocked([]KnockKind{KnockUnknownSNI, KnockPlaintext}, func(p topology.Pair, k Knocks, kind KnockKind) Result {
-		return k.judge(p, kind, "NET015", "the gateway", func(c Knock) bool { return c.Served == "" })
+		// A gateway that passes TLS on does not speak it: whoever sends an alert is behind it.
+		return k.judge(p, kind, "NET015", "the gateway", func(c Knock) bool { return c.Served == "" && c.Outcome.Error != probe.ErrTLSAlert })
 	})
 }
 
@@ -134,7 +135,7 @@ func (k Knocks) judge(p topology.Pair, kind KnockKind, code, by string, right fu
 		case right(c):
 			continue
 		case code == "NET015":
-			r = fail(code, "%s from %s was passed on at %s to %s, which ended it: %s", kind, p.From, c.Address, c.Served, ended)
+			r = fail(code, "%s from %s was passed on at %s to %s, which ended it: %s", kind, p.From, c.Address, or(c.Served, "something that speaks TLS"), ended)
 		default:
 			r = unsure("%s from %s was refused at %s before %s of %s was seen: %s", kind, p.From, c.Address, by, p.To, ended)
 		}

@@ -81,6 +81,7 @@ func TestGatewayJudgements(t *testing.T) {
 		{"one network", flat, cert, west, east, "foreign root", Skip, ""},
 
 		{"passed on to a workload that refuses", knock(KnockUnknownSNI, ended(alert, "spiffe://cluster.local/ns/istio-system/sa/istiod")), sni, west, east, "unknown SNI", Fail, "NET015"},
+		{"passed on to something that does not say who it is", knock(KnockUnknownSNI, ended(alert, "")), sni, west, east, "unknown SNI", Fail, "NET015"},
 		{"HTTP is answered", knock(KnockPlaintext, ended(probe.Outcome{Status: 404, Count: 1}, "")), sni, west, east, "plaintext", Fail, "NET015"},
 		{"reached", knock(KnockPlaintext, func(k *Knock) { k.Reached = 2 }), sni, west, east, "plaintext", Fail, "NET015"},
 		{"a time-out is no refusal", knock(KnockPlaintext, ended(timeout, "")), sni, west, east, "plaintext", Inconclusive, ""},

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Counted is the summary in words: "94 pass in 23.3 s, probes removed in 8.4 s".
+// Counted is the summary in words: "94 pass in 23.3 s, probes removed in 8.4 s, 640 API requests
+// and 2130 of probes".
 func (r *Report) Counted() string {
 	var parts []string
 	for _, s := range []Status{Pass, Warn, Fail, Inconclusive, Skip} {
@@ -20,6 +21,9 @@ func (r *Report) Counted() string {
 	text := fmt.Sprintf("%s in %.1f s", strings.Join(parts, ", "), r.DurationSeconds)
 	if r.RemovalSeconds > 0 {
 		text += fmt.Sprintf(", probes removed in %.1f s", r.RemovalSeconds)
+	}
+	if r.Requests != nil {
+		text += fmt.Sprintf(", %d API requests and %d of probes", r.Requests.api(), r.Requests.Probes)
 	}
 	return text
 }

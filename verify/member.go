@@ -295,7 +295,22 @@ func ask[T any](ctx context.Context, m *member, r role, method, path string, req
 	if err := json.Unmarshal(data, &answer); err != nil {
 		return answer, fmt.Errorf("%s: reading the answer to %s: %w", operation, path, err)
 	}
+	m.sent.Add(sentBy(answer, method, path))
 	return answer, nil
+}
+
+// sentBy counts the requests into the mesh that an answer of a probe tells of. Looks at a load
+// that goes on tell of the same ones again: its end counts.
+func sentBy(answer any, method, path string) int64 {
+	switch a := answer.(type) {
+	case probe.RunReport:
+		if path == "/run" || method == http.MethodDelete {
+			return int64(a.Sent)
+		}
+	case probe.KnockReport, probe.TLSReport:
+		return 1
+	}
+	return 0
 }
 
 // answered names the cluster of the pod that answered, by the UID that the API gave it; ""

@@ -18,6 +18,7 @@ import (
 	networkingapi "istio.io/api/networking/v1alpha3"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,6 +59,7 @@ func newFakeMesh(t *testing.T) *fakeMesh {
 	for i, c := range []string{"west", "east"} {
 		f.add(t, c, []string{"east", "west"}[i], root)
 	}
+	f.mesh.Topology.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Probe: &topology.ServiceProbe{Path: "/", Requests: 10}}}
 	f.mesh.Outside = []Outside{outsider(OutsideHost, nil)}
 	return f
 }
@@ -87,15 +89,11 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: topology.SystemNamespace, Name: "istio-remote-secret-" + peer,
 			Labels: map[string]string{topology.LabelMultiCluster: "true"}}, Data: map[string][]byte{peer: nil}},
 	}
+	objs = append(objs, webShop(c)...)
 	for _, ns := range []string{topology.SystemNamespace, testNamespace} {
 		objs = append(objs, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: topology.RootCertConfigMap},
 			Data: map[string]string{"root-cert.pem": string(ca.RootCert)}})
 	}
-	// A service of the user's own, in both clusters.
-	web := running("web-1", map[string]string{"app": "web"})
-	web.Namespace, web.Spec.Containers = "shop", []corev1.Container{{Name: "istio-proxy"}}
-	objs = append(objs, web, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
-		Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}}})
 	k := kubetest.New(t, c, objs...)
 	held := secretsPage(f.chain[c], string(ca.RootCert))
 	handlers := map[string]http.Handler{
@@ -112,6 +110,26 @@ func (f *fakeMesh) add(t *testing.T, c, peer string, root *certs.Root) {
 	f.fakes[c], f.mesh.Clients[c] = k, k.Client
 	go kubelet(t.Context(), k, c)
 }
+
+// webShop is a service of the user's own, in both clusters.
+func webShop(c string) []client.Object {
+	at, name, port := webAddress(c), "http", int32(8080)
+	pod := running("web-1", map[string]string{"app": "web"})
+	pod.Namespace, pod.Status.PodIP = "shop", at
+	pod.Spec.Containers = []corev1.Container{{Name: "istio-proxy"}}
+	return []client.Object{pod,
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.ServiceSpec{
+			ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}}},
+		&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-x", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{at}}}, Ports: []discoveryv1.EndpointPort{{Name: &name, Port: &port}}},
+	}
+}
+
+func webAddress(c string) string {
+	return map[string]string{"west": "10.10.0.80", "east": "10.20.0.80"}[c]
+}
+
+const webHost = "web.shop.svc.cluster.local"
 
 func text(s string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(s)) })
@@ -193,8 +211,15 @@ func proxyPages(t *topology.Topology, c, peer string) http.Handler {
 		}
 		clusters[outbound(8080, host(testNamespace, s.Name))] = all
 	}
-	clusters[outbound(80, "web.shop.svc.cluster.local")] = []Endpoint{{Address: gatewayAddress(peer), Port: 15443, Weight: 1}}
-	return text(clustersPage(clusters))
+	clusters[outbound(80, webHost)] = []Endpoint{{Address: webAddress(c), Port: 8080, Weight: 1}, {Address: gatewayAddress(peer), Port: 15443, Weight: 1, Priority: 1}}
+	page := clustersPage(clusters)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/config_dump" {
+			_, _ = fmt.Fprintf(w, `{"configs":[{"cluster":{"name":%q,"outlier_detection":{"consecutive_5xx":5}}}]}`, outbound(80, webHost))
+			return
+		}
+		_, _ = w.Write([]byte(page))
+	})
 }
 
 // secretsPage is Envoy's page of certificates.
@@ -207,7 +232,7 @@ func secretsPage(chain, roots string) string {
 // envoyPages adds the page of certificates to others.
 func envoyPages(others http.Handler, held string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/config_dump" {
+		if r.URL.Path == "/config_dump" && !strings.Contains(r.URL.RawQuery, "resource=dynamic_active_clusters") {
 			_, _ = w.Write([]byte(held))
 			return
 		}
@@ -223,6 +248,9 @@ func (f *fakeMesh) admin(c string, r role) http.Handler {
 			var q probe.KnockRequest
 			_ = json.NewDecoder(req.Body).Decode(&q)
 			_ = json.NewEncoder(w).Encode(knocked(q))
+			return
+		case "/lookup":
+			_ = json.NewEncoder(w).Encode(probe.Lookup{Addresses: []string{"10.100.0.9"}})
 			return
 		case "/counted":
 			// A path that the caller asked for is one that it was answered at.
@@ -293,6 +321,8 @@ func outcomes(c string, r role, q probe.RunRequest) []probe.Outcome {
 		return []probe.Outcome{by(c, q.Count)}
 	case r == roleStranger, u.Path == pathIngress && r == roleCaller:
 		return []probe.Outcome{{Status: 403, Detail: "RBAC: access denied", Count: q.Count}}
+	case strings.HasPrefix(service, "alone-"):
+		return []probe.Outcome{by(strings.TrimPrefix(service, "alone-"), q.Count)}
 	case strings.HasPrefix(service, "echo-"):
 		return []probe.Outcome{by(strings.TrimPrefix(service, "echo-"), q.Count)}
 	case service == serviceLocal:
@@ -326,6 +356,9 @@ func TestAWholeRunOverAHealthyMesh(t *testing.T) {
 		if c.Status != Pass {
 			t.Errorf("%s: %s", c.Status, c.Line())
 		}
+	}
+	if r.Requests == nil || r.Requests.Probes < 1000 || len(r.Requests.API) != 2 {
+		t.Errorf("requests: %+v", r.Requests)
 	}
 	if r.ExitCode() != ExitPass || r.Summary[Pass] < 60 {
 		t.Errorf("exit code %d, %v", r.ExitCode(), r.Summary)

@@ -175,6 +175,7 @@ func (s *session) fromOutside(ctx context.Context, o Outside, c *Call, tries int
 		defer cancel()
 		answer, err := o.Get(starting, c.Target, c.Host)
 		sent++
+		s.sent.Add(1)
 		c.Problem, c.Outcomes, c.Clusters, c.Foreign = "", nil, nil, ""
 		if errors.Is(err, ErrNotSent) || ctx.Err() != nil {
 			c.Problem = sentence(errors.Join(err, ctx.Err()))

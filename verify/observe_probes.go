@@ -37,7 +37,7 @@ const (
 )
 
 func (m *member) objects() objects {
-	return objects{topology: m.mesh.Topology, namespace: m.namespace, owned: m.client.Owned(m.mesh.Topology, m.mesh.Owner),
+	return objects{topology: m.mesh.Topology, cluster: m.name, namespace: m.namespace, owned: m.client.Owned(m.mesh.Topology, m.mesh.Owner),
 		image: or(m.mesh.Topology.Spec.Verify.Probe.Image, m.mesh.ProbeImage), services: m.services, roles: m.cast(), zone: m.zone, places: m.places}
 }
 

@@ -24,7 +24,7 @@ const (
 // converge waits until the callers' proxies and the gateways see what they should, or until
 // time is up, and records what they see then.
 func (s *session) converge(ctx context.Context) {
-	if !slices.ContainsFunc([]Fact{FactViews, FactWire, FactHeld, FactCalls, FactKnocks, FactFailover}, func(f Fact) bool { return s.want[f] }) {
+	if !slices.ContainsFunc([]Fact{FactViews, FactWire, FactHeld, FactCalls, FactKnocks, FactNames, FactCallers, FactFailover}, func(f Fact) bool { return s.want[f] }) {
 		return
 	}
 	began := time.Now()

@@ -44,6 +44,7 @@ func account(r role) string {
 // objects are what a cluster needs before its pods: accounts, Services and Istio's rules.
 type objects struct {
 	topology  *topology.Topology
+	cluster   string
 	namespace string
 	owned     map[string]string
 	image     string

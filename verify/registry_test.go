@@ -72,12 +72,11 @@ func TestChosenSuites(t *testing.T) {
 		want string
 		fail string
 	}{
-		"default leaves failover out": {nil, Options{}, "trust discovery weights locality authorization gateway", ""},
-		"full":                        {nil, Options{Failover: true}, "trust discovery weights locality failover authorization gateway", ""},
+		"default leaves failover out": {nil, Options{}, "trust discovery weights locality authorization gateway dns services", ""},
+		"full":                        {nil, Options{Failover: true}, "trust discovery weights locality failover authorization gateway dns services", ""},
 		"named, in order":             {nil, Options{Suites: []string{"failover", "trust"}}, "trust failover", ""},
 		"of the file":                 {[]string{"locality"}, Options{}, "locality", ""},
 		"named before the file's":     {[]string{"locality"}, Options{Suites: []string{"trust"}}, "trust", ""},
-		"planned":                     {nil, Options{Suites: []string{"dns"}}, "", "not built yet"},
 		"unknown":                     {nil, Options{Suites: []string{"trsut"}}, "", "no suite"},
 	} {
 		top.Spec.Verify.Suites = tc.file

@@ -43,6 +43,9 @@ type Report struct {
 	RemovalSeconds float64 `json:"removalSeconds"`
 	// Restored says which disruptive faults of an earlier run that was killed this one has undone.
 	Restored []string `json:"restored,omitempty"`
+	// Requests that the run cost, those of the removal included; absent when it did not come
+	// about.
+	Requests *Requests `json:"requests,omitempty"`
 	// Summary counts the checks by status; every status is present.
 	Summary map[Status]int `json:"summary"`
 	// Clusters that were asked for, in the order in which they are shown.
@@ -57,6 +60,23 @@ type Report struct {
 	Facts []ClusterFacts `json:"clusterFacts,omitempty"`
 	// Checks in registry order, then by clusters in file order, then by variant.
 	Checks []Result `json:"checks"`
+}
+
+// Requests counts what a run has sent.
+type Requests struct {
+	// API counts HTTP requests to API servers, by cluster; an open port-forward is one.
+	API map[string]int64 `json:"api"`
+	// Probes counts the requests that probes and outside clients sent into the mesh.
+	Probes int64 `json:"probes"`
+}
+
+// api is the sum over the clusters.
+func (r *Requests) api() int64 {
+	var n int64
+	for _, count := range r.API {
+		n += count
+	}
+	return n
 }
 
 // newReport sorts results, adds what coverage demands and counts.

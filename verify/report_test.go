@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshfed/meshfed/internal/probe"
 )
 
 //nolint:gochecknoglobals // how the flag package works
@@ -99,6 +101,33 @@ func TestReportJSON(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(data), "{\n  \"apiVersion\"") {
 		t.Error("the object does not begin with apiVersion")
+	}
+}
+
+func TestRequestsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	run := probe.RunReport{Sent: 40}
+	steady := probe.RunReport{ID: "7", Sent: 200}
+	for name, tc := range map[string]struct {
+		answer       any
+		method, path string
+		want         int64
+	}{
+		"a counted load":                {run, "POST", "/run", 40},
+		"the begin of a load":           {steady, "POST", "/runs", 0},
+		"a look at a load that goes on": {steady, "GET", "/runs/7", 0},
+		"its end":                       {steady, "DELETE", "/runs/7", 200},
+		"a connection":                  {probe.KnockReport{}, "POST", "/knock", 1},
+		"a lookup":                      {probe.Lookup{}, "POST", "/lookup", 0},
+	} {
+		if got := sentBy(tc.answer, tc.method, tc.path); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+	r := mixed()
+	r.RemovalSeconds, r.Requests = 6, &Requests{API: map[string]int64{"west": 300, "east": 20}, Probes: 240}
+	if got := r.Counted(); !strings.HasSuffix(got, "probes removed in 6.0 s, 320 API requests and 240 of probes") {
+		t.Errorf("said: %s", got)
 	}
 }
 

@@ -51,7 +51,9 @@ func (o objects) before(suites []string) []client.Object {
 		"mtls": map[string]any{"mode": "STRICT"},
 	}))
 	for _, s := range o.services {
-		all = append(all, o.service(s))
+		if s.Only == "" || s.Only == o.cluster {
+			all = append(all, o.service(s))
+		}
 		if s.Policy.Locality || s.Policy.Outlier {
 			all = append(all, o.destination(s.Name, host(o.namespace, s.Name), s.Policy))
 		}

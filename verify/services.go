@@ -51,6 +51,8 @@ type policy struct {
 type service struct {
 	Name   string
 	Policy policy
+	// Only is the cluster that the Service object is made in; empty means all.
+	Only string
 	// Backends are the roles behind it, by cluster.
 	Backends map[string][]role
 }
@@ -62,6 +64,7 @@ const (
 )
 
 func serviceOnly(cluster string) string  { return "echo-" + cluster }
+func serviceAlone(cluster string) string { return "alone-" + cluster }
 func serviceHeavy(cluster string) string { return "heavy-" + cluster }
 
 // host is the name by which a service of the probe is called.
@@ -130,6 +133,11 @@ func services(t *topology.Topology, clusters, suites []string, disruptive bool) 
 	all := []service{{Name: serviceEven, Backends: echo}}
 	for _, c := range clusters {
 		all = append(all, service{Name: serviceOnly(c), Backends: map[string][]role{c: {roleEcho}}})
+	}
+	if slices.Contains(suites, SuiteDNS) {
+		for _, c := range clusters {
+			all = append(all, service{Name: serviceAlone(c), Only: c, Backends: map[string][]role{c: {roleEcho}}})
+		}
 	}
 	if slices.Contains(suites, SuiteWeights) {
 		for _, c := range clusters {

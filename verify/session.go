@@ -8,9 +8,12 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/meshfed/meshfed/internal/kube"
 )
 
 // session is one run: what is known so far, and the checks that wait for it.
@@ -26,6 +29,10 @@ type session struct {
 	// seen is not looked for again: the next round does.
 	settling time.Duration
 	oneLook  bool
+	// before are the requests that the clients had sent when the run began, sent those of the
+	// probes since.
+	before map[string]int64
+	sent   atomic.Int64
 
 	mu      sync.Mutex // guards what follows, and keeps observers one at a time
 	world   *World
@@ -46,7 +53,7 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),
-		members: map[string]*member{}, settling: convergeWithin,
+		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin,
 		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
 			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
@@ -56,9 +63,21 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	for _, c := range slices.Concat(clusters, s.world.planes()) {
 		if s.members[c] == nil {
 			s.members[c] = newMember(s, c, mesh.Clients[c])
+			if client := mesh.Clients[c]; client != nil {
+				s.before[c] = kube.Requests(client)
+			}
 		}
 	}
 	return s
+}
+
+// requests counts what was sent so far.
+func (s *session) requests() *Requests {
+	r := &Requests{API: map[string]int64{}, Probes: s.sent.Load()}
+	for c, before := range s.before {
+		r.API[c] = kube.Requests(s.members[c].client) - before
+	}
+	return r
 }
 
 // state tells the caller what is being done.
@@ -194,6 +213,7 @@ func (s *session) observe(ctx context.Context) {
 	wg.Go(func() { s.observeControls(ctx) })
 	wg.Go(func() { s.observeServed(ctx) })
 	wg.Go(func() { s.observeNodes(ctx) })
+	wg.Go(func() { s.observeOwn(ctx) })
 	began := time.Now()
 	s.state("starting the probes")
 	s.each(func(m *member) { m.broken(m.start(ctx)) })
@@ -209,6 +229,8 @@ func (s *session) observe(ctx context.Context) {
 	wg.Go(func() { s.observeOutside(ctx) })
 	wg.Go(func() { s.observeKnocks(ctx) })
 	wg.Go(func() { s.observeExposed(ctx) })
+	wg.Go(func() { s.observeNames(ctx) })
+	wg.Go(func() { s.observeCallers(ctx) })
 	wg.Go(func() { s.observeLoads(ctx) })
 	wg.Wait()
 	if s.want[FactFailover] {

@@ -107,12 +107,14 @@ type testPKI struct {
 func healthy(t *testing.T) (*World, testPKI) {
 	t.Helper()
 	top := testTopology()
+	top.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Probe: &topology.ServiceProbe{Path: "/", Requests: 20}}}
 	w := &World{Topology: top, Clusters: top.Names(), Namespace: testNamespace, TrustDomain: "cluster.local", Now: time.Now(),
 		Took:    map[Fact]time.Duration{FactWire: 1500 * time.Millisecond},
 		Signers: map[string]Signer{}, Roots: map[string]Roots{}, Controls: map[string]Control{}, Nodes: map[string]Nodes{},
 		Gateways: map[string]Gateway{}, Probes: map[string]Probes{}, Wire: map[topology.Pair]Wire{}, Views: map[string]Views{},
 		Loads: map[LoadKey]Load{}, Calls: map[CallKey]Call{}, Lines: map[LineKey]Line{},
-		Knocks: map[topology.Pair]Knocks{}, Exposed: map[string]Exposed{},
+		Knocks: map[topology.Pair]Knocks{}, Exposed: map[string]Exposed{}, Names: map[NameKey]Name{},
+		Own: map[string]Own{}, Callers: map[OwnKey]OwnView{},
 		Outside: map[OutsideKey]Call{}, OutsideClients: []string{OutsideHost, OutsideContainer},
 	}
 	pki := testPKI{root: testRoot(t), keys: map[string]any{}}
@@ -203,6 +205,14 @@ func healthyCluster(w *World, c, peer string, i int) {
 		w.Outside[OutsideKey{client, c, c, CallDenied}] = call(c, probe.Outcome{Status: 403, Count: 1, Detail: "RBAC: access denied"})
 		w.Outside[OutsideKey{client, c, c, CallPermissive}] = call(c, answer(c, 200, 1))
 		w.Outside[OutsideKey{client, c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 1})
+	}
+	w.Own[c] = Own{Names: []string{c + ".shop", "web.shop"}, Services: map[string]OwnService{"web.shop": {Ports: []string{"http 80/TCP"}, HTTP: 80,
+		Ready: []string{"10.10.0.7"}, Pods: 1, Sidecars: 1, Modes: []string{"STRICT"}, Policies: []string{"ALLOW shop/web [x]"}}}}
+	w.Callers[OwnKey{c, "web.shop"}] = OwnView{In: "shop/caller", Known: true, Endpoints: []Endpoint{near(c, 1), far(peer, 1, 1)}, Outlier: `{"consecutive_5xx":5}`,
+		Call: Call{Target: "http://web.shop", Outcomes: []probe.Outcome{answer(c, 200, 20)}}}
+	for _, alone := range []bool{false, true} {
+		w.Names[NameKey{c, peer, alone}] = Name{Host: host(testNamespace, serviceOnly(peer)), Addresses: []string{"10.100.0.9"}, Captured: true,
+			Call: Call{Outcomes: []probe.Outcome{answer(peer, 200, 5)}, Clusters: []string{peer}}}
 	}
 	w.Exposed[c] = Exposed{Ports: 2}
 	w.Knocks[topology.Pair{From: c, To: peer}] = healthyKnocks(peer)

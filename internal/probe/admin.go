@@ -23,6 +23,7 @@ import (
 //	POST   /fault      Fault
 //	POST   /tls        TLSRequest -> TLSReport
 //	POST   /knock      KnockRequest -> KnockReport
+//	POST   /lookup     Lookup -> Lookup
 //	POST   /counted    Counted -> Counted
 type admin struct {
 	ctx context.Context // of the process: runs outlive the request that started them
@@ -49,6 +50,7 @@ func newAdmin(ctx context.Context, a *app) http.Handler {
 	mux.HandleFunc("POST /fault", serve(func(_ context.Context, f Fault) (Fault, error) { return f, a.set(f) }))
 	mux.HandleFunc("POST /tls", serve(func(ctx context.Context, r TLSRequest) (TLSReport, error) { return dialTLS(ctx, r), nil }))
 	mux.HandleFunc("POST /knock", serve(knock))
+	mux.HandleFunc("POST /lookup", serve(func(ctx context.Context, l Lookup) (Lookup, error) { return lookup(ctx, l), nil }))
 	mux.HandleFunc("POST /counted", serve(func(_ context.Context, c Counted) (Counted, error) { return a.counted(c), nil }))
 	return mux
 }

@@ -5,6 +5,8 @@ package probe
 
 import (
 	"crypto/tls"
+	"io"
+	"log"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ func TestKnocksOnAPortThatWantsACertificate(t *testing.T) {
 			a := newApp(Answer{Pod: "echo"})
 			server := httptest.NewUnstartedServer(a)
 			server.TLS = &tls.Config{ClientAuth: tc.want, MinVersion: tls.VersionTLS13}
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
 			server.StartTLS()
 			t.Cleanup(server.Close)
 			tc.knock.Addr, tc.knock.Path = server.Listener.Addr().String(), PrefixCounted+"x"

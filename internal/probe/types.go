@@ -173,3 +173,15 @@ type Counted struct {
 	// Count is filled in by the answer.
 	Count int `json:"count,omitempty"`
 }
+
+// Lookup asks for the addresses of a host name, as an application here finds them.
+type Lookup struct {
+	// Host to look up.
+	Host string `json:"host"`
+	// Addresses, or the class of what happened instead and its words; filled in by the answer.
+	Addresses []string `json:"addresses,omitempty"`
+	Error     string   `json:"error,omitempty"`
+	Detail    string   `json:"detail,omitempty"`
+	// Timeout; default 2 s.
+	Timeout time.Duration `json:"timeout,omitempty"`
+}

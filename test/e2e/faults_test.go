@@ -30,7 +30,13 @@ const system = topology.SystemNamespace
 // failsIn runs a verify that must fail, in the suite and with one of the codes.
 func (m *mesh) failsIn(suite string, codes ...string) report {
 	m.t.Helper()
-	r := m.run("verify", "-o", "json", "--suite", "trust,discovery,weights,locality,authorization")
+	return m.failsOf("trust,discovery,weights,locality,authorization", suite, codes...)
+}
+
+// failsOf is failsIn for a verify of some suites only.
+func (m *mesh) failsOf(suites, suite string, codes ...string) report {
+	m.t.Helper()
+	r := m.run("verify", "-o", "json", "--suite", suites)
 	if r.code != 3 {
 		m.t.Fatalf("verify on a broken mesh: want exit code 3, %s", r)
 	}

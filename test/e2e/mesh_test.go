@@ -52,6 +52,8 @@ func TestTwoClusters(t *testing.T) {
 		{"the east-west gateway is scaled to 0", withoutGateway},
 		{"the ingress gateway is scaled to 0", withoutIngress},
 		{"the cross-network Gateway is removed", withoutExposure},
+		{"a Gateway on 15443 takes names that nobody has", openGateway},
+		{"workloads of east take certificates of any root", trustsAnybody},
 		{"east's cacerts come from another root", foreignRoot},
 		{"no key or token was written anywhere", noSecrets},
 		{"the state directory is lost", stateLost},

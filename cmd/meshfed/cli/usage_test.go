@@ -52,7 +52,6 @@ func TestWrongCommandLine(t *testing.T) {
 		{"validate --clusters nosuch -f " + example, `there is no cluster "nosuch"`, "it has west, east"},
 		{"plan --clusters west,nosuch -f " + example, `there is no cluster "nosuch"`, "it has west, east"},
 		{"verify --suite nosuch -f " + example, `there is no suite "nosuch"`, "there are trust"},
-		{"verify --suite dns -f " + example, `suite "dns" is not built yet`, "there are trust"},
 		{"kubeconfig a b -f " + example, "name one cluster", "meshfed kubeconfig"},
 		{"kubeconfig nosuch -f " + example, `there is no cluster "nosuch"`, "there are west, east"},
 		{"kubeconfig --merge -f " + example, "`meshfed kubeconfig --merge` is not built yet", "meshfed env"},

@@ -191,15 +191,10 @@ func proofBlock(report *verify.Report) ui.Block {
 	return block
 }
 
-// later suites of the contract, refused by name until they are built.
-var laterSuites = []string{"dns", "services"}
-
 func checkSuites(suites []string, passive bool) error {
 	for _, s := range suites {
 		known := "there are " + strings.Join(verify.Suites(), ", ")
 		switch {
-		case contains(laterSuites, s):
-			return diag.Hint(fmt.Errorf("suite %q is not built yet", s), known)
 		case !contains(verify.Suites(), s):
 			return diag.Hint(fmt.Errorf("there is no suite %q", s), known)
 		case passive && !contains(verify.PassiveSuites(), s):

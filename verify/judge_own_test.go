@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: The meshfed authors
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	networkingapi "istio.io/api/networking/v1alpha3"
+	securityapi "istio.io/api/security/v1beta1"
+	typeapi "istio.io/api/type/v1beta1"
+	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshfed/meshfed/internal/probe"
+	"github.com/meshfed/meshfed/topology"
+)
+
+func TestOwnServicesJudgements(t *testing.T) {
+	t.Parallel()
+	const west, east, web = "west", "east", "web.shop"
+	own := func(c string, alter func(*OwnService)) func(*World, testPKI) {
+		return func(w *World, _ testPKI) {
+			o := w.Own[c].Services[web]
+			alter(&o)
+			w.Own[c].Services[web] = o
+		}
+	}
+	seen := func(alter func(*OwnView)) func(*World, testPKI) {
+		return func(w *World, _ testPKI) {
+			v := w.Callers[OwnKey{west, web}]
+			alter(&v)
+			w.Callers[OwnKey{west, web}] = v
+		}
+	}
+	all := func(steps ...func(*World, testPKI)) func(*World, testPKI) {
+		return func(w *World, pki testPKI) {
+			for _, step := range steps {
+				step(w, pki)
+			}
+		}
+	}
+	alone := seen(func(v *OwnView) { v.Endpoints = []Endpoint{near(west, 1)} })
+	flat := func(w *World, _ testPKI) {
+		for i := range w.Topology.Spec.Clusters {
+			w.Topology.Spec.Clusters[i].Network = "one"
+		}
+	}
+	ends := func(o ...probe.Outcome) func(*World, testPKI) {
+		return seen(func(v *OwnView) { v.Call.Outcomes = o })
+	}
+	none := func(w *World, _ testPKI) { w.Topology.Spec.Services = nil }
+	check(t, []judgement{
+		{"none is named", none, "services-covered", "", "", "", Skip, ""},
+		{"not listed", func(w *World, _ testPKI) { w.Own[east] = Own{Problem: "forbidden"} }, "services-covered", "", "", "", Inconclusive, ""},
+
+		{"another name", own(east, func(o *OwnService) { o.Ports = []string{"web 80/TCP"} }), "services-ports", "", east, web, Fail, "FED013"},
+		{"one more", own(east, func(o *OwnService) { o.Ports = []string{"http 80/TCP", "metrics 9090/TCP"} }), "services-ports", "", east, web, Fail, "FED013"},
+		{"one less", own(west, func(o *OwnService) { o.Ports = []string{"http 80/TCP", "metrics 9090/TCP"} }), "services-ports", "", east, web, Fail, "FED013"},
+		{"missing", own(east, func(o *OwnService) { *o = OwnService{Absent: true} }), "services-ports", "", east, web, Fail, "SVC001"},
+		{"not looked at", own(east, func(o *OwnService) { o.Problem = "forbidden" }), "services-ports", "", east, web, Inconclusive, ""},
+
+		{"none is ready", own(east, func(o *OwnService) { o.Ready = nil }), "services-endpoints", "", east, web, Fail, "SVC001"},
+		{"missing", own(east, func(o *OwnService) { *o = OwnService{Absent: true} }), "services-endpoints", "", east, web, Skip, ""},
+
+		{"no sidecar", own(east, func(o *OwnService) { o.Sidecars = 0 }), "services-mtls", "", east, web, Fail, "NET011"},
+		{"no sidecar in one network", all(flat, own(east, func(o *OwnService) { o.Sidecars = 0 })), "services-mtls", "", east, web, Warn, "NET011"},
+		{"off", own(east, func(o *OwnService) { o.Modes = []string{"DISABLE", "STRICT"} }), "services-mtls", "", east, web, Fail, "NET011"},
+		{"permissive", own(east, func(o *OwnService) { o.Modes = []string{"PERMISSIVE"} }), "services-mtls", "", east, web, Pass, ""},
+		{"no pods", own(east, func(o *OwnService) { o.Pods = 0 }), "services-mtls", "", east, web, Inconclusive, ""},
+
+		{"others", own(east, func(o *OwnService) { o.Policies = nil }), "services-policies", "", east, web, Warn, "AUZ006"},
+		{"the same with other rules", own(east, func(o *OwnService) { o.Policies = []string{"ALLOW shop/web [y]"} }), "services-policies", "", east, web, Warn, "AUZ006"},
+
+		{"no endpoint", alone, "services-reach", west, east, web, Fail, "FED011"},
+		{"none because none is ready", all(alone, own(east, func(o *OwnService) { o.Ready = nil })), "services-reach", west, east, web, Fail, "SVC001"},
+		{"none because of the sidecar", all(alone, own(east, func(o *OwnService) { o.Sidecars = 0 })), "services-reach", west, east, web, Fail, "NET011"},
+		{"none because of the remote secret", all(alone, func(w *World, _ testPKI) { w.Controls[west] = Control{Secrets: map[string]string{}} }), "services-reach", west, east, web, Fail, "FED001"},
+		{"unhealthy", seen(func(v *OwnView) { v.Endpoints[1].Healthy = false }), "services-reach", west, east, web, Fail, "FED011"},
+		{"not asked", seen(func(v *OwnView) { v.Problem = "no forward" }), "services-reach", west, east, web, Inconclusive, ""},
+		{"lives in the caller's cluster only", func(w *World, _ testPKI) { w.Topology.Spec.Services[0].Clusters = []string{west} }, "services-reach", west, east, "", Skip, ""},
+
+		{"no outlier detection", seen(func(v *OwnView) { v.Outlier = "" }), "services-failover", west, east, web, Fail, "LOC002"},
+		{"one priority", seen(func(v *OwnView) { v.Endpoints[1].Priority = 0 }), "services-failover", west, east, web, Fail, "LOC003"},
+		{"one priority in one locality", all(oneLocality(topology.Locality{}, false), seen(func(v *OwnView) { v.Endpoints[1].Priority = 0 })), "services-failover", west, east, web, Skip, ""},
+		{"not asked for", func(w *World, _ testPKI) { w.Topology.Spec.Services[0].Failover = false }, "services-failover", west, east, web, Skip, ""},
+		{"nothing to fail over between", alone, "services-failover", west, east, web, Skip, ""},
+
+		{"some are lost", ends(answer(west, 200, 19), probe.Outcome{Status: 503, Count: 1}), "services-probe", west, "", web, Fail, "SVC002"},
+		{"another path", ends(probe.Outcome{Status: 404, Count: 20}), "services-probe", west, "", web, Fail, "SVC002"},
+		{"redirected", ends(probe.Outcome{Status: 302, Count: 20}), "services-probe", west, "", web, Pass, ""},
+		{"not let in", ends(probe.Outcome{Status: 403, Count: 20}), "services-probe", west, "", web, Inconclusive, ""},
+		{"not sent", seen(func(v *OwnView) { v.Call = Call{Problem: "no port of it is named http"} }), "services-probe", west, "", web, Inconclusive, ""},
+	})
+	w, pki := healthy(t)
+	none(w, pki)
+	if r := find(t, w, "services-covered", "", "", ""); !r.NotApplicable || !strings.HasPrefix(r.Message, "covers probes only, 0 of 1 shared services") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestTheUsersServicesAreTold(t *testing.T) {
+	t.Parallel()
+	var list []corev1.Service
+	for _, name := range []string{"shop/web", "default/kubernetes", "default/api", "kube-system/dns", "istio-system/istiod", "metallb-system/hook", "meshfed-verify/echo"} {
+		namespace, short, _ := strings.Cut(name, "/")
+		list = append(list, corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: short}})
+	}
+	if got := usersServices(list, testNamespace); !slices.Equal(got, []string{"api.default", "web.shop"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPortsOfAService(t *testing.T) {
+	t.Parallel()
+	grpc := "grpc"
+	s := &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
+		{Name: "tcp-db", Port: 5432, Protocol: corev1.ProtocolTCP}, {Name: "x", Port: 9000, AppProtocol: &grpc}, {Name: "http-web", Port: 80}, {Port: 53, Protocol: corev1.ProtocolUDP}}}}
+	if got := ports(s); !slices.Equal(got, []string{"(unnamed) 53/UDP", "http-web 80/TCP", "tcp-db 5432/TCP", "x 9000/TCP grpc"}) {
+		t.Errorf("%q", got)
+	}
+	if got := httpPort(s); got != 9000 {
+		t.Errorf("HTTP on %d", got)
+	}
+	if got := httpPort(&corev1.Service{Spec: corev1.ServiceSpec{Ports: s.Spec.Ports[:1]}}); got != 0 {
+		t.Errorf("HTTP on %d of a service without", got)
+	}
+}
+
+func TestReadyAddresses(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	got := readyAddresses([]discoveryv1.EndpointSlice{{Endpoints: []discoveryv1.Endpoint{
+		{Addresses: []string{"10.0.0.2"}, Conditions: discoveryv1.EndpointConditions{Ready: &yes}}, {Addresses: []string{"10.0.0.3"}, Conditions: discoveryv1.EndpointConditions{Ready: &no}}}},
+		{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"10.0.0.2"}}}}})
+	if !slices.Equal(got, []string{"10.0.0.1", "10.0.0.2"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPoliciesThatSelectAService(t *testing.T) {
+	t.Parallel()
+	policy := func(namespace, name string, selector map[string]string, action securityapi.AuthorizationPolicy_Action) *securityv1.AuthorizationPolicy {
+		p := &securityv1.AuthorizationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		p.Spec.Action = action
+		if selector != nil {
+			p.Spec.Selector = &typeapi.WorkloadSelector{MatchLabels: selector}
+		}
+		return p
+	}
+	const allow, deny = securityapi.AuthorizationPolicy_ALLOW, securityapi.AuthorizationPolicy_DENY
+	bound := policy("shop", "waypoint", nil, deny)
+	bound.Spec.TargetRefs = []*typeapi.PolicyTargetReference{{Kind: "Gateway", Name: "w"}}
+	got := policyNames(effective([]*securityv1.AuthorizationPolicy{
+		policy("shop", "web", map[string]string{"app": "web"}, allow), policy("shop", "db", map[string]string{"app": "db"}, deny), policy("shop", "all", nil, deny),
+		policy("istio-system", "root", nil, allow), policy("istio-system", "gw", map[string]string{"istio": "ingressgateway"}, deny), policy("bank", "all", nil, deny), bound,
+	}, "shop", []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}}}))
+	if want := "ALLOW istio-system/root, ALLOW shop/web, DENY shop/all"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestOutlierDetectionOfAService(t *testing.T) {
+	t.Parallel()
+	rule := func(namespace, host string, outlier bool) *networkingv1.DestinationRule {
+		r := &networkingv1.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "r"}}
+		r.Spec.Host = host
+		if outlier {
+			r.Spec.TrafficPolicy = &networkingapi.TrafficPolicy{OutlierDetection: &networkingapi.OutlierDetection{MaxEjectionPercent: 50}}
+		}
+		return r
+	}
+	for name, tc := range map[string]struct {
+		rule *networkingv1.DestinationRule
+		want bool
+	}{
+		"whole":                     {rule("shop", "web.shop.svc.cluster.local", true), true},
+		"short":                     {rule("shop", "web", true), true},
+		"short in another":          {rule("istio-system", "web", true), false},
+		"wildcard":                  {rule("istio-system", "*.shop.svc.cluster.local", true), true},
+		"another host":              {rule("shop", "db.shop.svc.cluster.local", true), false},
+		"without outlier detection": {rule("shop", "web.shop", false), false},
+		"of a caller's namespace":   {rule("bank", "web.shop.svc.cluster.local", true), false},
+	} {
+		if got := outlierRule([]*networkingv1.DestinationRule{tc.rule}, "web.shop"); (got != "") != tc.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	page := `{"configs":[{"cluster":{"name":"a","outlier_detection":{"consecutive_5xx":7}}},{"cluster":{"name":"b"}},{"cluster":{"name":"c","outlier_detection":{}}}]}`
+	for name, want := range map[string]string{"a": `{"consecutive_5xx":7}`, "b": "", "c": "", "d": ""} {
+		if got, err := parseOutlier([]byte(page), name); err != nil || got != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
