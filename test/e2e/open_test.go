@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -74,21 +75,15 @@ func trustsAnybody(t *testing.T, m *mesh) {
 	filter := map[string]any{
 		"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": map[string]any{"name": "anybody"},
 		"spec": map[string]any{"configPatches": []any{map[string]any{
-			"applyTo": "FILTER_CHAIN", "match": map[string]any{"context": "SIDECAR_INBOUND"},
+			// Chains for plaintext would be given TLS by it.
+			"applyTo": "FILTER_CHAIN", "match": map[string]any{"context": "SIDECAR_INBOUND", "listener": map[string]any{
+				"filterChain": map[string]any{"destinationPort": int64(probe.PortApp), "transportProtocol": "tls"}}},
 			"patch": map[string]any{"operation": "MERGE", "value": map[string]any{"transport_socket": map[string]any{
 				"name": "envoy.transport_sockets.tls",
 				"typed_config": map[string]any{
 					"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
 					"common_tls_context": map[string]any{"combined_validation_context": map[string]any{
 						"default_validation_context": map[string]any{"trust_chain_verification": "ACCEPT_UNTRUSTED"},
-						// As istiod has it: Envoy takes the context as a whole.
-						"validation_context_sds_secret_config": map[string]any{"name": "ROOTCA", "sds_config": map[string]any{
-							"resource_api_version": "V3", "initial_fetch_timeout": "0s",
-							"api_config_source": map[string]any{
-								"api_type": "GRPC", "transport_api_version": "V3", "set_node_on_first_message_only": true,
-								"grpc_services": []any{map[string]any{"envoy_grpc": map[string]any{"cluster_name": "sds-grpc"}}},
-							},
-						}},
 					}},
 				},
 			}}},
