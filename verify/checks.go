@@ -158,7 +158,7 @@ func servicesChecks() []Check {
 		{"services-policies", SuiteServices, "the same policies select a service in every cluster",
 			[]string{"AUZ006"}, []Fact{FactOwn}, judgeOwnPolicies},
 		{"services-reach", SuiteServices, "callers of each cluster have healthy endpoints of each other",
-			[]string{"FED001", "FED010", "FED011", "NET001", "NET005", "NET008", "NET011", "SVC001"}, []Fact{FactControl, FactGateways, FactOwn, FactCallers}, judgeOwnReach},
+			[]string{"FED001", "FED010", "FED011", "FED013", "NET001", "NET005", "NET008", "NET011", "SVC001"}, []Fact{FactControl, FactGateways, FactOwn, FactCallers}, judgeOwnReach},
 		{"services-failover", SuiteServices, "outlier detection and locality reach the callers of a service that shall fail over",
 			[]string{"LOC002", "LOC003"}, []Fact{FactNodes, FactOwn, FactCallers}, judgeOwnFailover},
 		{"services-probe", SuiteServices, "a service answers the requests that the topology asks for",

@@ -192,6 +192,8 @@ func judgeOwnReach(w *World) []Result {
 			code, words = "SVC001", "it has no ready endpoint there"
 		case o.Pods > 0 && (o.Sidecars == 0 || slices.Equal(o.Modes, []string{"DISABLE"})) && w.apart(p.From, p.To):
 			code, words = "NET011", "no pod there takes mTLS"
+		case !slices.Equal(o.Ports, w.Own[p.From].Services[s.Host].Ports) && !w.Own[p.From].Services[s.Host].Absent:
+			code, words = "FED013", "its ports are others there"
 		case !v.Known:
 			code, words = "FED011", "its proxy does not know the service"
 		default:

@@ -81,6 +81,7 @@ func TestOwnServicesJudgements(t *testing.T) {
 		{"none because none is ready", all(alone, own(east, func(o *OwnService) { o.Ready = nil })), "services-reach", west, east, web, Fail, "SVC001"},
 		{"none because of the sidecar", all(alone, own(east, func(o *OwnService) { o.Sidecars = 0 })), "services-reach", west, east, web, Fail, "NET011"},
 		{"none because of the remote secret", all(alone, func(w *World, _ testPKI) { w.Controls[west] = Control{Secrets: map[string]string{}} }), "services-reach", west, east, web, Fail, "FED001"},
+		{"none because of the ports", all(alone, own(east, func(o *OwnService) { o.Ports = []string{"web 80/TCP"} })), "services-reach", west, east, web, Fail, "FED013"},
 		{"unhealthy", seen(func(v *OwnView) { v.Endpoints[1].Healthy = false }), "services-reach", west, east, web, Fail, "FED011"},
 		{"not asked", seen(func(v *OwnView) { v.Problem = "no forward" }), "services-reach", west, east, web, Inconclusive, ""},
 		{"lives in the caller's cluster only", func(w *World, _ testPKI) { w.Topology.Spec.Services[0].Clusters = []string{west} }, "services-reach", west, east, "", Skip, ""},

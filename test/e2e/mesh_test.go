@@ -54,6 +54,8 @@ func TestTwoClusters(t *testing.T) {
 		{"the cross-network Gateway is removed", withoutExposure},
 		{"a Gateway on 15443 takes names that nobody has", openGateway},
 		{"workloads of east take certificates of any root", trustsAnybody},
+		{"names of the other cluster", names},
+		{"a service of the user's own", ownService},
 		{"east's cacerts come from another root", foreignRoot},
 		{"no key or token was written anywhere", noSecrets},
 		{"the state directory is lost", stateLost},

@@ -6,11 +6,21 @@
 package e2e
 
 import (
+	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	networkingapi "istio.io/api/networking/v1alpha3"
+	networking "istio.io/client-go/pkg/apis/networking/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -98,4 +108,70 @@ func trustsAnybody(t *testing.T, m *mesh) {
 		}
 	}, filter)
 	m.must("verify", "--suite", "gateway")
+}
+
+// names are found by their stubs. DNS proxying that the file promises and the mesh does not have
+// is seen, and so is a name behind which nobody answers any more.
+func names(t *testing.T, m *mesh) {
+	m.must("verify", "--suite", "dns")
+	r := m.run("verify", "--suite", "dns", "-o", "json", "--set", "spec.istio.dnsProxying=true")
+	rep := m.parse(r)
+	if r.code != 3 || !slices.Equal(rep.codes(), []string{"FED014"}) {
+		t.Errorf("exit code %d, codes %v:\n%s", r.code, rep.codes(), rep.words())
+	}
+	ctx := contextFor(t, time.Minute)
+	if err := m.client("west").Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: topology.RemoteSecretName("east")}}); err != nil {
+		t.Fatal(err)
+	}
+	m.failsOf("dns", "dns", "FED001")
+	m.repaired()
+}
+
+// ownService is in both clusters with outlier detection, passes, and fails where east's has
+// another name for its port and none.
+func ownService(t *testing.T, m *mesh) {
+	for _, cluster := range []string{"west", "east"} {
+		c := m.client(cluster)
+		ns := kube.Namespace("shop", map[string]string{topology.LabelInjection: "enabled"})
+		if err := c.Create(t.Context(), ns); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := c.Remove(context.WithoutCancel(t.Context()), ns); err != nil {
+				t.Error(err)
+			}
+		}()
+		launch(t, c, "shop", "web", probeImage(t, c), true)
+		rule := &networking.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+		rule.Spec.Host = "web.shop.svc.cluster.local"
+		rule.Spec.TrafficPolicy = &networkingapi.TrafficPolicy{OutlierDetection: &networkingapi.OutlierDetection{MaxEjectionPercent: 100}}
+		if err := c.Create(t.Context(), rule); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready(t, m.client("west"), "shop", "web")
+	ready(t, m.client("east"), "shop", "web")
+	const named = `spec.services=[{host: web.shop, failover: true, callers: [shop/default], probe: {requests: 10}}]`
+	if rep := m.parse(m.must("verify", "--suite", "services", "--set", named, "-o", "json")); len(rep.Checks) < 15 {
+		t.Errorf("too few results:\n%s", rep.words())
+	}
+	if r := m.run("verify", "--suite", "services"); !strings.Contains(r.stdout, "covers probes only, 0 of 1 shared services") {
+		t.Errorf("what is not looked at is not said: %s", r)
+	}
+
+	east := m.client("east")
+	patch := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/ports/0/name","value":"web"}]`))
+	if err := east.Patch(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}, patch); err != nil {
+		t.Fatal(err)
+	}
+	if err := east.Delete(t.Context(), &networking.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	r := m.run("verify", "--suite", "services", "--set", named, "-o", "json")
+	rep := m.parse(r)
+	for _, code := range []string{"FED013", "LOC002"} {
+		if r.code != 3 || !slices.Contains(rep.codes(), code) {
+			t.Errorf("exit code %d, %s is not among %v:\n%s", r.code, code, rep.codes(), rep.words())
+		}
+	}
 }

@@ -115,6 +115,10 @@ func settingsTraffic(t *testing.T, m *mesh) {
 	if got := call(t, west, "shop", "plain-dns", "http://checkout.shop:8080/", 2); len(got) != 1 || got["dns"] != 2 {
 		t.Errorf("a pod without DNS proxying knows checkout: %s", words(got))
 	}
+	rep := m.parse(m.must("verify", "--suite", "dns", "-o", "json"))
+	if !slices.ContainsFunc(rep.Checks, func(c check) bool { return c.ID == "dns-proxied" && c.From == "west" && c.Status == "pass" }) {
+		t.Errorf("DNS proxying is not proven:\n%s", rep.words())
+	}
 	// web is in both clusters, and both answer; store is too, and east's never does.
 	eventually(t, "web of both clusters", func() (bool, string) {
 		got := call(t, west, "shop", "caller", "http://web.shop:8080/", 40)
