@@ -46,7 +46,7 @@ func Codes() []Code {
 		{"NET005", "Run `meshfed up`, or make a Gateway with an AUTO_PASSTHROUGH server on 15443 that selects the gateway's pods.", nil},
 		{"NET006", "Install the gateway with the router mode sni-dnat, and let its Gateway's hosts cover the service.", []string{"NET005"}},
 		{"NET007", "Give the gateway the network view and label of its workloads, and the workloads sidecars.", nil},
-		{"NET008", "`kubectl -n istio-system get pods -l istio=eastwestgateway` in the cluster that is named; then look for a firewall on 15443.", []string{"NET001", "NET005", "TRU001"}},
+		{"NET008", "`kubectl -n istio-system get pods -l istio=eastwestgateway` in the cluster that is named; then look for a firewall on 15443.", []string{"NET001", "NET005", "TRU001", "LOC011"}},
 		{"NET009", "Let TLS pass the load balancer or proxy in between as it is (layer 4).", nil},
 		{"NET010", "Publish the port or the address of the ingress gateway; see the curl line of the check.", nil},
 		{"NET011", "Give the pods sidecars, or remove the PeerAuthentication that turns mTLS off for them.", nil},

@@ -64,8 +64,13 @@ func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
 	if report == nil {
 		return err
 	}
+	left, ferr := m.Faults(ctx)
+	report.Checks = append(report.Checks, faultResults(left)...)
 	findings, unseen := verify.Findings(report), report.Unseen()
-	code := diagnosed(report, findings)
+	if ferr != nil {
+		unseen = append(unseen, "faults on purpose could not be looked for: "+redacted(ferr).Error())
+	}
+	code := diagnosed(report, findings, unseen)
 	if a.output == "json" {
 		h := newHeader("Findings", report.Topology, report.Substitutions)
 		h.Tool = version.Get().String()
@@ -80,14 +85,24 @@ func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
 	return errors.Join(ui.WriteBlock(ui.Detect(a.Out, getenv), a.findingsBlock(report, findings, unseen)), quietExit(code))
 }
 
+// faultResults are faults on purpose that are under way, or that a killed run has left: what they
+// bring about is put down to them.
+func faultResults(faults []verify.Fault) []verify.Result {
+	var all []verify.Result
+	for _, f := range faults {
+		all = append(all, verify.Result{ID: "failover-restored", Suite: verify.SuiteFailover, To: f.Cluster, Status: verify.Fail, Code: "LOC011", Message: f.Told()})
+	}
+	return all
+}
+
 // diagnosed is the exit code: an error found, else something that could not be looked at, else 0.
-func diagnosed(report *verify.Report, findings []verify.Finding) int {
+func diagnosed(report *verify.Report, findings []verify.Finding, unseen []string) int {
 	for _, f := range findings {
 		if f.Severity == verify.SeverityError {
 			return diag.ExitCheckFailed
 		}
 	}
-	if report.ExitCode() == verify.ExitInconclusive {
+	if report.ExitCode() == verify.ExitInconclusive || len(unseen) > 0 {
 		return diag.ExitInconclusive
 	}
 	return diag.ExitOK
