@@ -123,7 +123,9 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	if report == nil {
 		return nil, errors.Join(err, removed)
 	}
-	report.RemovalSeconds, report.Requests = rounded(time.Since(judged)), s.requests()
+	if report.Requests = s.requests(); !options.Passive {
+		report.RemovalSeconds = rounded(time.Since(judged))
+	}
 	return report, removed
 }
 
@@ -160,16 +162,25 @@ func chosen(t *topology.Topology, o Options) ([]string, error) {
 	if len(want) == 0 {
 		want = slices.DeleteFunc(Suites(), func(s string) bool { return s == SuiteFailover && !o.Failover })
 	}
-	for _, s := range want {
+	if err := CheckSuites(want, o.Passive); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil
+}
+
+// CheckSuites refuses names of suites that there are not, and, of a passive verification, those
+// that send requests.
+func CheckSuites(suites []string, passive bool) error {
+	for _, s := range suites {
 		switch {
 		case !slices.Contains(Suites(), s):
-			return nil, diag.Hint(fmt.Errorf("there is no suite %q", s), "suites: "+strings.Join(Suites(), ", "))
-		case o.Passive && !slices.Contains(PassiveSuites(), s):
-			return nil, diag.Hint(fmt.Errorf("suite %q sends requests, which a passive verification does not", s),
+			return diag.Hint(fmt.Errorf("there is no suite %q", s), "there are "+strings.Join(Suites(), ", "))
+		case passive && !slices.Contains(PassiveSuites(), s):
+			return diag.Hint(fmt.Errorf("suite %q sends requests, which --passive does not", s),
 				"without probes there are "+strings.Join(PassiveSuites(), ", "))
 		}
 	}
-	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil
+	return nil
 }
 
 func chosenClusters(t *topology.Topology, want []string) ([]string, error) {

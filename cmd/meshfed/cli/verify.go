@@ -29,7 +29,7 @@ func (a *app) verify() *cobra.Command {
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkSuites(a.suites, a.passive); err != nil {
+			if err := verify.CheckSuites(a.suites, a.passive); err != nil {
 				return usage(err)
 			}
 			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
@@ -189,17 +189,4 @@ func proofBlock(report *verify.Report) ui.Block {
 		}
 	}
 	return block
-}
-
-func checkSuites(suites []string, passive bool) error {
-	for _, s := range suites {
-		known := "there are " + strings.Join(verify.Suites(), ", ")
-		switch {
-		case !contains(verify.Suites(), s):
-			return diag.Hint(fmt.Errorf("there is no suite %q", s), known)
-		case passive && !contains(verify.PassiveSuites(), s):
-			return diag.Hint(fmt.Errorf("suite %q sends requests, which --passive does not", s), "without probes there are "+strings.Join(verify.PassiveSuites(), ", "))
-		}
-	}
-	return nil
 }
