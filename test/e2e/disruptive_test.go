@@ -154,7 +154,8 @@ func interruptedWithoutGateway(t *testing.T, m *mesh) {
 
 // nobodyEjected is a mesh whose Envoys never give up an endpoint, whatever its rules say.
 func nobodyEjected(t *testing.T, m *mesh) {
-	never, err := structpb.NewStruct(map[string]any{"outlier_detection": map[string]any{"enforcing_consecutive_5xx": 0}})
+	// Not enforcing_consecutive_5xx: 0, which a merge takes for a value that was not given.
+	never, err := structpb.NewStruct(map[string]any{"outlier_detection": map[string]any{"consecutive_5xx": 1000000}})
 	if err != nil {
 		t.Fatal(err)
 	}
