@@ -6,7 +6,7 @@
 # is there. What for is the argument:
 #   engine  to make clusters: a container engine, when neither Docker nor podman is there
 #   build   to build images from source: mmdebstrap too
-#   test    to run all tests: both engines, whatever else is there, a browser for the reports, and
+#   test    to run all tests: both engines, whatever else is there, ipset, a browser for the reports, and
 #           Prometheus, whose package is unpacked into the user's cache: installed, it starts a service
 #   browser the browser alone, with a typeface for its pictures
 set -euo pipefail
@@ -62,6 +62,7 @@ case $purpose in
     podman_parts
     have mmdebstrap || missing+=(mmdebstrap)
     have dockerd || missing+=(docker.io)
+    have ipset || missing+=(ipset)
     browser_parts
     prometheus_there || unpack=yes
     ;;

@@ -45,6 +45,7 @@ func TestAllPolicies(t *testing.T) {
 		{"an admission policy of one cluster", admission},
 		{"a revision that does not exist", noRevision},
 		{"pods that do not reach each other", isolated},
+		{"a NetworkPolicy that denies by default", deniedByDefault},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			m.t = t
