@@ -137,11 +137,15 @@ func TestAuthorizationJudgements(t *testing.T) {
 	let := Call{Outcomes: []probe.Outcome{answer(east, 200, 5)}, Clusters: []string{east}}
 	forbidden := ends(probe.Outcome{Status: 403, Count: 5, Detail: "RBAC: access denied"})
 	timeout := ends(probe.Outcome{Error: probe.ErrTimeout, Count: 5})
+	lossy := Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Error: probe.ErrTimeout, Count: 1}}, Clusters: []string{east}}
+	mixed := Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Status: 403, Count: 1}}, Clusters: []string{east}}
 	own := ends(probe.Outcome{Status: 503, Count: 5, Detail: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"})
 	check(t, []judgement{
 		{"denied", set(west, east, CallAllowed, forbidden), "authorization-allowed", west, east, "", Fail, "AUZ001"},
 		{"answered by another cluster", set(west, east, CallAllowed, Call{Outcomes: let.Outcomes, Clusters: []string{west}}), "authorization-allowed", west, east, "", Fail, "NET008"},
 		{"broken way", set(west, east, CallAllowed, own), "authorization-allowed", west, east, "", Fail, "NET008"},
+		{"some without an answer", set(west, east, CallAllowed, lossy), "authorization-allowed", west, east, "", Inconclusive, ""},
+		{"some denied", set(west, east, CallAllowed, mixed), "authorization-allowed", west, east, "", Fail, "AUZ001"},
 		{"not made", set(west, east, CallAllowed, Call{Problem: "no forward"}), "authorization-allowed", west, east, "", Inconclusive, ""},
 
 		{"let in", set(west, east, CallDenied, let), "authorization-denied", west, east, "", Fail, "AUZ002"},
@@ -151,6 +155,8 @@ func TestAuthorizationJudgements(t *testing.T) {
 			Detail: "upstream connect error or disconnect/reset before headers. reset reason: connection timeout"})), "authorization-denied", west, east, "", Inconclusive, ""},
 		{"another error is no denial", set(west, east, CallDenied, ends(probe.Outcome{Status: 500, Count: 5})), "authorization-denied", west, east, "", Inconclusive, ""},
 		{"503 of the own sidecar", set(west, east, CallDenied, own), "authorization-denied", west, east, "", Pass, ""},
+		{"a twin of which some had no answer", set(west, east, CallAllowed, lossy), "authorization-denied", west, east, "", Pass, ""},
+		{"a twin that is denied at times", set(west, east, CallAllowed, mixed), "authorization-denied", west, east, "", Inconclusive, ""},
 		{"without an allowed twin", set(west, east, CallAllowed, own), "authorization-denied", west, east, "", Inconclusive, ""},
 
 		{"answered", set(west, west, CallStrict, Call{Outcomes: []probe.Outcome{answer(west, 200, 5)}, Clusters: []string{west}}), "authorization-plaintext", west, west, "", Fail, "AUZ002"},

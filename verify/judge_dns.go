@@ -48,6 +48,8 @@ func (w *World) judgeNamed(p topology.Pair, n Name) Result {
 		return unsure("%s was found at %s and could not be called: %s", n.Host, at, or(n.Call.Problem, "no request was sent"))
 	case n.Call.let(p.To):
 		return pass("the caller of %s found %s at %s, and %s answered", p.From, n.Host, at, p.To)
+	case n.Call.reaches(p.To):
+		return unsure("the caller of %s found %s at %s, but not every request was answered in time: %s", p.From, n.Host, at, described(n.Call.Outcomes))
 	case code == "" && w.hindered(p.From, p.To) != "":
 		return unsure("%s", w.hindered(p.From, p.To))
 	case code == "" && !w.apart(p.From, p.To):

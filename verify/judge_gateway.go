@@ -90,7 +90,7 @@ func judgeGatewayAllowed(w *World) []Result {
 // allowed says why the allowed twin of a denial at an address did not pass, "" when it did.
 func (k Knocks) allowed(p topology.Pair) string {
 	switch {
-	case !k.Twin.let(p.To):
+	case !k.Twin.reaches(p.To):
 		return or(k.Twin.Problem, described(k.Twin.Outcomes))
 	case k.Counted == 0:
 		return "the application counts nothing"
