@@ -128,8 +128,18 @@ func (r report) result(t *testing.T, id, from, to string) check {
 func TestAllThreeNetworks(t *testing.T) {
 	onlyAll(t)
 	shape{name: "mfe2ethree", example: "three-networks", pairs: 6, then: []trial{
+		{"three clusters beside two of them", threeBesideTwo},
 		{"central and east need not know each other", strangers},
 	}}.run(t)
+}
+
+// threeBesideTwo proves two clusters and all three in one run of the test: six pairs are not three
+// times the work of two.
+func threeBesideTwo(t *testing.T, m *mesh) {
+	const suites = proven + ",gateway,dns,services"
+	two := m.parse(m.must("verify", "-o", "json", "--suite", suites, "--clusters", "west,east"))
+	three := m.parse(m.must("verify", "-o", "json", "--suite", suites))
+	t.Logf("two clusters: %.1f s, %v; three: %.1f s, %v; ratio %.2f", two.DurationSeconds, two.Summary, three.DurationSeconds, three.Summary, three.DurationSeconds/two.DurationSeconds)
 }
 
 // strangers takes one pair out of spec.discovery: credentials go, endpoints go, the proof
@@ -162,6 +172,7 @@ func strangers(t *testing.T, m *mesh) {
 func TestAllFlatNetwork(t *testing.T) {
 	onlyAll(t)
 	shape{name: "mfe2eflat", example: "flat-network", pairs: 6, then: []trial{
+		{"gateways and the network go away", fourWays},
 		{"a route is gone", withoutRoute},
 		{"nodes are started again with other addresses", workersSwapped},
 	}}.run(t)
