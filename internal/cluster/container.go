@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -32,6 +33,9 @@ type Container struct {
 	// Networks maps the networks it is attached to, to the IPv4 address it has there now;
 	// the address is invalid while the container does not run.
 	Networks map[string]netip.Addr
+	// Hardware maps those networks to the MAC address it has there, as far as the engine gives
+	// one: running containers alone have it.
+	Hardware map[string]net.HardwareAddr
 	// Ports maps TCP ports of the container to ports of the host.
 	Ports map[int]int
 }
@@ -103,7 +107,7 @@ func parseContainers(data []byte) ([]Container, error) {
 		}
 
 		NetworkSettings struct {
-			Networks map[string]struct{ IPAddress string }
+			Networks map[string]struct{ IPAddress, MacAddress string }
 			Ports    map[string][]struct{ HostPort string }
 		}
 	}
@@ -113,11 +117,14 @@ func parseContainers(data []byte) ([]Container, error) {
 	list := make([]Container, len(raw))
 	for i, r := range raw {
 		list[i] = Container{ID: r.ID, Name: strings.TrimPrefix(r.Name, "/"), Labels: r.Config.Labels, Image: cmp.Or(r.ImageName, r.Config.Image),
-			State: r.State.Status, Started: r.State.StartedAt, Networks: map[string]netip.Addr{}}
+			State: r.State.Status, Started: r.State.StartedAt, Networks: map[string]netip.Addr{}, Hardware: map[string]net.HardwareAddr{}}
 		for name, n := range r.NetworkSettings.Networks {
 			// No address is what a container that does not run has.
 			addr, _ := netip.ParseAddr(n.IPAddress)
 			list[i].Networks[name] = addr
+			if mac, err := net.ParseMAC(n.MacAddress); err == nil {
+				list[i].Hardware[name] = mac
+			}
 		}
 		list[i].Ports = map[int]int{}
 		for name, bound := range r.NetworkSettings.Ports {

@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"testing"
@@ -43,6 +44,7 @@ func TestContainers(t *testing.T) {
 		Labels: map[string]string{"io.buildah.version": "1.28.2", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
 		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 7, 49, 11, 473086425, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.0.9")},
+		Hardware: map[string]net.HardwareAddr{"meshfed-lab": {0x96, 0x06, 0xde, 0x2e, 0xa3, 0x3a}},
 		Ports:    map[int]int{30100: 30100, 6443: 44859},
 	}}
 	if diff := cmp.Diff(want, got, addresses); diff != "" {
@@ -64,12 +66,13 @@ func TestContainersOfDocker(t *testing.T) {
 		Labels: map[string]string{"a": "b", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
 		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 10, 34, 25, 759969421, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.7.2")},
+		Hardware: map[string]net.HardwareAddr{"meshfed-lab": {0x02, 0x42, 0x0a, 0x5a, 0x07, 0x02}},
 		Ports:    map[int]int{30100: 30123, 6443: 32770},
 	}, {
 		ID: "2ea988bf75d5419f36bb50f59bcf4d8f717d4c788f87f1cfc3853be2e6410b8f", Name: "lab-dead",
 		Labels: map[string]string{"a": "b"}, Image: "localhost/kindnode:v1.36.3", State: "exited",
 		Started:  time.Date(2026, 11, 22, 10, 34, 26, 289751516, time.UTC),
-		Networks: map[string]netip.Addr{"meshfed-lab": {}}, Ports: map[int]int{},
+		Networks: map[string]netip.Addr{"meshfed-lab": {}}, Hardware: map[string]net.HardwareAddr{}, Ports: map[int]int{},
 	}}
 	if diff := cmp.Diff(want, got, addresses); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

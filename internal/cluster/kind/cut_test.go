@@ -37,8 +37,9 @@ func TestCut(t *testing.T) {
 	}
 	script := e.Stdin()[0]
 	for _, words := range []string{
-		"delete table inet meshfed_fault\ntable inet meshfed_fault {", "hook prerouting priority -300", "ip saddr @sources counter drop",
+		"delete table inet meshfed_fault\ntable inet meshfed_fault {", "hook prerouting priority -300", "ip saddr @sources counter drop", "ether saddr @senders counter drop",
 		"elements = { 10.90.0.224-10.90.0.239 timeout 52s, 10.90.0.4 timeout 52s, 10.90.0.5 timeout 52s }",
+		"elements = { 02:42:0a:5a:00:04 timeout 52s, 02:42:0a:5a:00:05 timeout 52s }",
 	} {
 		if !strings.Contains(script, words) {
 			t.Errorf("%q is missing in\n%s", words, script)

@@ -18,7 +18,7 @@ import (
 func flatHost(tables map[string]string) []clustertest.Answer {
 	container := func(name, node, address string) string {
 		return fmt.Sprintf(`{"Id": %q, "Name": %q, "State": {"Status": "running"}, "Config": {"Labels": {"io.x-k8s.kind.cluster": %q}},
-			"NetworkSettings": {"Networks": {"meshfed-lab": {"IPAddress": %q}}}}`, node, node, name, address)
+			"NetworkSettings": {"Networks": {"meshfed-lab": {"IPAddress": %q, "MacAddress": "02:42:0a:5a:00:0%s"}}}}`, node, node, name, address, address[len(address)-1:])
 	}
 	list := func(all ...string) string { return "[" + strings.Join(all, ", ") + "]" }
 	answers := []clustertest.Answer{
