@@ -84,7 +84,7 @@ func (m *mesh) denying(ctx context.Context) {
 }
 
 // enforced has the policy controller run in the network of every node until the test ends; the
-// bridge between a node's pods must show it what passes.
+// bridge between a node's pods must show it what passes. Its rules stay until the nodes go.
 func (m *mesh) enforced(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -110,12 +110,9 @@ func (m *mesh) enforced(t *testing.T) {
 			pid := m.tool().output(t, "inspect", "--format", "{{.State.Pid}}", node)
 			return exec.CommandContext(ctx, "nsenter", append([]string{"--net", "--target", pid}, args...)...)
 		}
-		passing := func(value string) {
-			if out, err := within(context.Background(), "sysctl", "-w", "net.bridge.bridge-nf-call-iptables="+value).CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
-			}
+		if out, err := within(t.Context(), "sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
 		}
-		passing("1")
 		log, err := os.Create(filepath.Join(dir, cluster+".log"))
 		if err != nil {
 			t.Fatal(err)
@@ -133,10 +130,6 @@ func (m *mesh) enforced(t *testing.T) {
 				if text, err := os.ReadFile(log.Name()); err == nil {
 					t.Logf("the policy controller of %s:\n%s", cluster, text)
 				}
-			}
-			passing("0")
-			if out, err := within(context.Background(), filepath.Join(dir, "kube-router"), "--cleanup-config").CombinedOutput(); err != nil {
-				t.Errorf("%v: %s", err, out)
 			}
 		})
 		waitUntil(t, m.client(cluster), "policies to be enforced", func() (bool, string, error) {

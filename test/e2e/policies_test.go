@@ -45,7 +45,6 @@ func TestAllPolicies(t *testing.T) {
 		{"an admission policy of one cluster", admission},
 		{"a revision that does not exist", noRevision},
 		{"pods that do not reach each other", isolated},
-		{"a NetworkPolicy that denies by default", deniedByDefault},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			m.t = t
@@ -59,6 +58,8 @@ func TestAllPolicies(t *testing.T) {
 	if r := m.run("verify"); r.code != 0 {
 		t.Errorf("without the policies: %s", r)
 	}
+	t.Run("a NetworkPolicy that denies by default", func(t *testing.T) { deniedByDefault(t, m) })
+	m.t = t
 	m.must("down", "--delete-certs")
 	sameInventory(t, before, inventory(t, m.engine, m.state))
 }
