@@ -123,15 +123,22 @@ func TestDrawing(t *testing.T) {
 	if len(d.Nets) != 3 || len(d.Boxes) != 3 || d.Everyone {
 		t.Errorf("%+v", d)
 	}
-	var arcs []string
-	for _, a := range d.Arcs {
-		arcs = append(arcs, a.Text)
+	known := func(r *verify.Report, want ...string) {
+		t.Helper()
+		var arcs []string
+		for _, a := range drawingOf(r).Arcs {
+			arcs = append(arcs, a.Text)
+		}
+		if diff := cmp.Diff(want, arcs); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 	// The third knows nobody, and is known by both.
-	want := []string{"cluster-00 and cluster-01 know each other", "cluster-00 knows cluster-02", "cluster-01 knows cluster-02"}
-	if diff := cmp.Diff(want, arcs); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	known(failing(), "cluster-00 and cluster-01 know each other", "cluster-00 knows cluster-02", "cluster-01 knows cluster-02")
+	// The first knows the third alone, and is known by the second alone.
+	one := made(3, 1, always(verify.Pass))
+	one.Members[0].Knows, one.Members[1].Knows, one.Members[2].Knows = []string{"cluster-02"}, []string{"cluster-00"}, nil
+	known(one, "cluster-01 knows cluster-00", "cluster-00 knows cluster-02")
 	if lines := d.Boxes[2].Lines; len(lines) != 2 || lines[1].Text != "served by cluster-00" {
 		t.Errorf("the remote is drawn as %+v", lines)
 	}
