@@ -220,7 +220,7 @@ func TestProberOptions(t *testing.T) {
 		"at least 1s":           append(append([]string{"-interval", "400ms"}, good...), "east"),
 		"flag provided but not": {"-nosuch"},
 	} {
-		err := Main(t.Context(), append([]string{"prober"}, args...), getenv, io.Discard, io.Discard)
+		err := Main(t.Context(), append([]string{"prober"}, args...), getenv, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error %v, want %q", args, err, want)
 		}
