@@ -38,14 +38,20 @@ func gatewayDeployment(replicas int32) *appsv1.Deployment {
 
 // wiring notes what is cut and mended.
 type wiring struct {
-	unable string
-	err    error
+	// unable is why nothing can be cut, of one cluster alone when that is named.
+	unable, alone string
+	err           error
 
 	mu    sync.Mutex
 	calls []string
 }
 
-func (n *wiring) Unable(string) string { return n.unable }
+func (n *wiring) Unable(cluster string) string {
+	if n.alone != "" && cluster != n.alone {
+		return ""
+	}
+	return n.unable
+}
 
 func (n *wiring) Cut(_ context.Context, cluster string, others []string, lasts time.Duration) error {
 	n.note(fmt.Sprintf("cut %s from %s for %s", cluster, strings.Join(others, " "), lasts.Round(time.Minute)))
@@ -305,6 +311,30 @@ func TestACutWithoutAnEngine(t *testing.T) {
 	f.Until = time.Now().Add(-time.Second)
 	if err := f.undo(t.Context(), east.Client, nil); err != nil {
 		t.Errorf("after the deadline: %v", err)
+	}
+}
+
+// TestACutSparesWhomItDoesNotApplyTo: a cluster of the user's own stays as it is.
+func TestACutSparesWhomItDoesNotApplyTo(t *testing.T) {
+	t.Parallel()
+	wires := &wiring{unable: "own was not made by this program", alone: "own"}
+	d, east := broken(t, FaultNetwork, wires)
+	own := d.mesh.Topology.Spec.Clusters[0]
+	own.Name = "own"
+	d.mesh.Topology.Spec.Clusters = append(d.mesh.Topology.Spec.Clusters, own)
+	d.others = []string{"own", "west"}
+	if err := d.fail(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := Faults(t.Context(), east.Client)
+	if err != nil || len(left) != 2 || !slices.Equal(left[0].Cut, []string{"west"}) || !slices.Equal(wires.calls, []string{"cut east from west for 1m0s"}) {
+		t.Errorf("journal %+v, %v; %q", left, err, wires.calls)
+	}
+	if d.what() != "cutting east off from west" {
+		t.Error(d.what())
+	}
+	if lines := strings.Join(Touches(d.mesh.Topology, nil, wires), "\n"); !strings.Contains(lines, "nodes of west drop all that comes from east, for") {
+		t.Error(lines)
 	}
 }
 
