@@ -144,6 +144,9 @@ func (d *disruption) fail(ctx context.Context) error {
 				e.made = err == nil
 				return e.made, "", err
 			})
+		if errors.Is(err, errOthers) {
+			d.entries = d.entries[:len(d.entries)-1] // what is not ours is not taken back
+		}
 		if err != nil {
 			return err
 		}

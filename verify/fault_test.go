@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -231,7 +232,7 @@ func TestAFaultOfARunThatLivesIsLeftAlone(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	overdue(t, east)
+	dated(t, east, "2001")
 	begun := time.Now()
 	if _, err := Restore(t.Context(), map[string]*kube.Client{"east": east.Client}, nil, nil); err != nil || time.Since(begun) > deadAfter/2 {
 		t.Errorf("after the deadline: %v, after %s", err, time.Since(begun))
@@ -239,18 +240,27 @@ func TestAFaultOfARunThatLivesIsLeftAlone(t *testing.T) {
 	asItWas(t, east, 1)
 }
 
-// overdue lets the deadline in the gateway's journal pass.
-func overdue(t *testing.T, c *kubetest.Cluster) {
+// dated moves the deadlines in the journal of a cluster to another year.
+func dated(t *testing.T, c *kubetest.Cluster, year string) {
 	t.Helper()
-	d := gatewayDeployment(0)
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(d), d); err != nil {
+	found, err := Faults(t.Context(), c.Client)
+	if err != nil {
 		t.Fatal(err)
 	}
-	from := d.Annotations[AnnotationFault]
-	at := strings.Index(from, `"until":"`) + len(`"until":"`)
-	d.Annotations[AnnotationFault] = from[:at] + "2001" + from[at+4:]
-	if err := c.Update(t.Context(), d); err != nil {
-		t.Fatal(err)
+	for _, f := range found {
+		obj, err := f.target()
+		if err == nil {
+			err = c.Get(t.Context(), client.ObjectKeyFromObject(obj), obj)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := obj.GetAnnotations()[AnnotationFault]
+		at := strings.Index(from, `"until":"`) + len(`"until":"`)
+		annotate(obj, from[:at]+year+from[at+4:])
+		if err := c.Update(t.Context(), obj); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -269,6 +279,35 @@ func TestARestoreThatIsRefusedIsReported(t *testing.T) {
 	_, err := Restore(ctx, map[string]*kube.Client{"east": east.Client}, nil, nil)
 	if err == nil || !strings.Contains(strings.Join(diag.Hints(err), " "), "kubectl -n istio-system scale deployment istio-eastwestgateway --replicas 2") {
 		t.Errorf("%v, hints %q", err, diag.Hints(err))
+	}
+}
+
+// TestAFaultOfAnotherRunStays: one with another namespace for its probes may be at work.
+func TestAFaultOfAnotherRunStays(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{FaultGateway, FaultNetwork} {
+		wires := &wiring{}
+		d, east := broken(t, kind, wires, gatewayDeployment(2))
+		theirs := *d
+		if err := theirs.fail(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dated(t, east, "2101")
+		before, err := Faults(t.Context(), east.Client)
+		if err != nil || len(before) == 0 {
+			t.Fatal(before, err)
+		}
+		wires.calls = nil
+		if err := d.fail(t.Context()); err == nil || !strings.Contains(err.Error(), "carries another fault already") {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err := d.mend(t.Context()); err != nil || len(d.seen) > 0 || len(wires.calls) > 0 {
+			t.Errorf("%s: %v, seen %+v, %q", kind, err, d.seen, wires.calls)
+		}
+		after, err := Faults(t.Context(), east.Client)
+		if diff := cmp.Diff(before, after); err != nil || diff != "" {
+			t.Errorf("%s: %v (-before +after):\n%s", kind, err, diff)
+		}
 	}
 }
 
