@@ -311,6 +311,25 @@ func TestAFaultOfAnotherRunStays(t *testing.T) {
 	}
 }
 
+// TestWhatAnInterruptLeavesIsSaid: without a report the error alone tells of it.
+func TestWhatAnInterruptLeavesIsSaid(t *testing.T) {
+	t.Parallel()
+	d, _ := broken(t, FaultGateway, nil, gatewayDeployment(2))
+	left := FaultSeen{Fault: Fault{Kind: FaultGateway, Cluster: "east", Object: "Deployment istio-system/gw", Replicas: 2}, Problem: "policy says no"}
+	d.world.Faults = []FaultSeen{{Fault: left.Fault}, left}
+	err := d.unrestored()
+	if err == nil || !strings.Contains(err.Error(), "gw of east is scaled to 0, it had 2 replicas, and could not be restored: policy says no") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+	if hints := strings.Join(diag.Hints(err), " "); !strings.Contains(hints, "`meshfed verify`") {
+		t.Errorf("hints %q", hints)
+	}
+	d.world.Faults = d.world.Faults[:1]
+	if err := d.unrestored(); err != nil {
+		t.Errorf("all is restored: %v", err)
+	}
+}
+
 func TestWhatSomebodyElseSetMeanwhileStays(t *testing.T) {
 	t.Parallel()
 	d, east := broken(t, FaultGateway, nil, gatewayDeployment(2))
