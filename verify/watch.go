@@ -226,12 +226,17 @@ func (w *watch) renewClients(ctx context.Context) {
 	}
 }
 
-// renewed takes another client into use. The forwards of the one before lead nowhere any more.
+// renewed takes another client into use. The forwards of the one before lead nowhere any more; what
+// was sent by it stays counted.
 func (m *member) renewed(c *kube.Client) {
 	m.forget("", "")
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.client = c
+	before := kube.Requests(c)
+	if m.client != nil {
+		before -= kube.Requests(m.client) - m.before[m.name]
+	}
+	m.before[m.name], m.client = before, c
 }
 
 // keep sees to it that the probes of this cluster stand, and says whether any of them was made.

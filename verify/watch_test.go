@@ -6,12 +6,15 @@ package verify
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/kube"
@@ -209,6 +212,42 @@ func TestAWatchTakesOtherCredentials(t *testing.T) {
 		t.Errorf("exit code %d: %v", r.ExitCode(), r.Summary)
 	}
 	w.removed()
+}
+
+// TestARenewedClientIsTheOnlyOne: by it the objects of a cluster are read that hold for another one,
+// and what was sent before stays counted.
+func TestARenewedClientIsTheOnlyOne(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	connect := func(requests int) *kube.Client {
+		c, err := kube.ForConfig("west", &rest.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range requests {
+			_ = c.Reachable(t.Context())
+		}
+		return c
+	}
+	m, _ := twoClusters(t)
+	m.Topology.Spec.Clusters[1].Primary, m.Topology.Spec.Clusters[1].Config = "west", "west"
+	before, after := connect(5), connect(2)
+	m.Clients["west"], m.Clients["east"] = before, nil
+	s := newSession(m, Options{}, m.Topology.Names(), WatchSuites(), time.Now())
+	_ = before.Reachable(t.Context())
+	s.members["west"].renewed(after)
+	_ = after.Reachable(t.Context())
+	if got := s.requests().API["west"]; got != 2 {
+		t.Errorf("%d requests are counted, want 2", got)
+	}
+	if s.members["east"].config() != after {
+		t.Error("what holds for east is read by the client of before")
+	}
+	s.members["east"].renewed(connect(1))
+	if got, ok := s.requests().API["east"]; !ok || got != 0 {
+		t.Errorf("%d requests are counted of a cluster that came late", got)
+	}
 }
 
 func TestWhatIsNotWatched(t *testing.T) {
