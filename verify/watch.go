@@ -18,6 +18,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
 )
 
 const (
@@ -182,6 +183,7 @@ func (w *watch) round(ctx, beating context.Context) {
 	began := time.Now()
 	// First: of a cluster that does not answer nothing else is asked.
 	fresh := collect(w.session, func(m *member) bool { return m.keep(ctx, beating) })
+	w.notice(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.observeSigners(ctx) })
 	wg.Go(func() { w.observeControls(ctx) })
@@ -242,19 +244,48 @@ func (m *member) renewed(c *kube.Client) {
 // keep sees to it that the probes of this cluster stand, and says whether any of them was made.
 // What stands in the way is the reason why they can not be used in this round.
 func (m *member) keep(ctx, beating context.Context) (fresh bool) {
-	m.mu.Lock()
-	m.problem, m.away = "", false
-	if m.client == nil {
-		m.problem, m.away = "there is no client for "+m.name, true
-	}
-	m.mu.Unlock()
-	if m.why() != "" {
+	if !m.begin() {
 		return false
 	}
-	m.prune()
 	fresh, err := m.stand(ctx, beating)
 	m.broken(err)
 	return fresh
+}
+
+// notice sees whether the clusters answer that have an istiod and no probes: external control planes.
+func (w *watch) notice(ctx context.Context) {
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	planes := slices.DeleteFunc(w.world.planes(), func(c string) bool { return slices.Contains(w.world.Clusters, c) })
+	w.over(planes, func(m *member) {
+		if !m.begin() {
+			return
+		}
+		err := m.client.Get(looking, types.NamespacedName{Name: topology.SystemNamespace}, &corev1.Namespace{})
+		if err != nil && !kube.Absent(err) {
+			m.broken(m.unreached(err, "looking at namespace "+topology.SystemNamespace))
+		}
+	})
+}
+
+// begin forgets what stood in the way in the round before, and says whether there is a client.
+func (m *member) begin() bool {
+	m.prune()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.problem, m.away = "", m.client == nil
+	if m.away {
+		m.problem = "there is no client for " + m.name
+	}
+	return !m.away
+}
+
+// unreached notes that the cluster does not answer, and explains the error that says so.
+func (m *member) unreached(err error, operation string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = true
+	return m.client.Explain(err, operation)
 }
 
 // stand makes what is missing of the probes.
@@ -271,10 +302,7 @@ func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
 		}
 		go m.beat(beating)
 	case err != nil:
-		m.mu.Lock()
-		m.away = true
-		m.mu.Unlock()
-		return false, m.client.Explain(err, "looking at namespace "+m.namespace)
+		return false, m.unreached(err, "looking at namespace "+m.namespace)
 	}
 	if m.standing(looking) {
 		return false, nil

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -247,6 +248,30 @@ func TestARenewedClientIsTheOnlyOne(t *testing.T) {
 	s.members["east"].renewed(connect(1))
 	if got, ok := s.requests().API["east"]; !ok || got != 0 {
 		t.Errorf("%d requests are counted of a cluster that came late", got)
+	}
+}
+
+// TestAnExternalControlPlaneIsFoundAgain: it has no probes by which its going away is noticed.
+func TestAnExternalControlPlaneIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	m, _ := twoClusters(t)
+	for i := range m.Topology.Spec.Clusters {
+		m.Topology.Spec.Clusters[i].Primary, m.Topology.Spec.Clusters[i].Config = "ext", "west"
+	}
+	m.Topology.Spec.Clusters = append(m.Topology.Spec.Clusters, topology.Cluster{Name: "ext", Primary: "ext", Config: "west"})
+	gone, anew := kubetest.New(t, "ext"), kubetest.New(t, "ext")
+	gone.Fail("", "", "", errors.New("connection refused"), 0)
+	m.Clients["ext"] = gone.Client
+	w := &watch{session: newSession(m, Options{}, m.Topology.Members(), WatchSuites(), time.Now()), reopen: func(context.Context) (Mesh, error) {
+		return Mesh{Clients: map[string]*kube.Client{"ext": anew.Client}}, nil
+	}}
+	ext := w.members["ext"]
+	if w.notice(t.Context()); !strings.Contains(ext.blind(), "connection refused") {
+		t.Errorf("it is away, and %q", ext.blind())
+	}
+	w.renewClients(t.Context())
+	if w.notice(t.Context()); ext.client != anew.Client || ext.blind() != "" {
+		t.Errorf("it is back, and %q", ext.blind())
 	}
 }
 
