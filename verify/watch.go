@@ -303,12 +303,26 @@ func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
 		go m.beat(beating)
 	case err != nil:
 		return false, m.unreached(err, "looking at namespace "+m.namespace)
+	case m.adopt():
+		go m.beat(beating)
 	}
 	if m.standing(looking) {
 		return false, nil
 	}
 	m.forgetProbes()
 	return true, m.start(ctx)
+}
+
+// adopt takes on a namespace of this run that it did not hear of, and says whether that is new.
+func (m *member) adopt() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.claimed {
+		return false
+	}
+	m.claimed = true
+	m.claims++
+	return true
 }
 
 // lost forgets probes that are gone with their namespace.

@@ -199,6 +199,28 @@ func TestAWatchMakesItsProbesAgain(t *testing.T) {
 	}
 }
 
+// TestAWatchLivesInANamespaceThatItWasNotToldOf: a creation whose answer got lost is one all the same.
+func TestAWatchLivesInANamespaceThatItWasNotToldOf(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	f.fakes["east"].Unheard("Namespace", errors.New("unexpected EOF"))
+	w := watchMesh(t, f, nil)
+	w.next()
+	alive := func() string {
+		ns := &corev1.Namespace{}
+		if err := f.fakes["east"].Get(t.Context(), client.ObjectKey{Name: testNamespace}, ns); err != nil {
+			t.Fatal(err)
+		}
+		return ns.Annotations[annotationAlive]
+	}
+	for began, first := time.Now(), alive(); alive() == first; w.next() {
+		if time.Since(began) > 4*heartbeat {
+			t.Fatal("nothing shows that the watch lives: the next verify would take it for a dead one")
+		}
+	}
+	w.removed()
+}
+
 // TestAWatchTakesOtherCredentials: a cluster that was made again is reached by a client of its own.
 func TestAWatchTakesOtherCredentials(t *testing.T) {
 	t.Parallel()
