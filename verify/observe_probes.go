@@ -152,14 +152,18 @@ func (m *member) launch(ctx context.Context, r role) error {
 }
 
 // accepted looks at a pod that is there already: it is ours when an earlier try was accepted
-// and only its answer got lost; one that is on its way out is waited for.
+// and only its answer got lost; one that is on its way out is waited for, and one that has ended,
+// as when its node evicted it, is removed: it never runs again.
 func (m *member) accepted(ctx context.Context, pod *corev1.Pod) (bool, string, error) {
 	there := &corev1.Pod{}
 	if err := m.client.Get(ctx, client.ObjectKeyFromObject(pod), there); err != nil {
 		return false, "", err
 	}
-	if there.DeletionTimestamp != nil {
+	switch {
+	case there.DeletionTimestamp != nil:
 		return false, "the one before is still going", nil
+	case there.Status.Phase == corev1.PodFailed || there.Status.Phase == corev1.PodSucceeded:
+		return false, "the one before has ended", m.client.Delete(ctx, there, client.GracePeriodSeconds(0))
 	}
 	m.know(there)
 	return true, "", nil

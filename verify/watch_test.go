@@ -221,6 +221,26 @@ func TestAWatchLivesInANamespaceThatItWasNotToldOf(t *testing.T) {
 	w.removed()
 }
 
+// TestAWatchReplacesAPodThatHasEnded: a node may evict one, which then stays as it is for ever.
+func TestAWatchReplacesAPodThatHasEnded(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	w := watchMesh(t, f, nil)
+	w.next()
+	evicted := &corev1.Pod{}
+	if err := f.fakes["east"].Get(t.Context(), client.ObjectKey{Namespace: testNamespace, Name: string(roleEcho)}, evicted); err != nil {
+		t.Fatal(err)
+	}
+	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", PodIP: evicted.Status.PodIP}
+	if err := f.fakes["east"].Status().Update(t.Context(), evicted); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.after(); r.ExitCode() != ExitPass {
+		t.Errorf("exit code %d, %v", r.ExitCode(), r.Unseen())
+	}
+	w.removed()
+}
+
 // TestAWatchTakesOtherCredentials: a cluster that was made again is reached by a client of its own.
 func TestAWatchTakesOtherCredentials(t *testing.T) {
 	t.Parallel()
