@@ -82,12 +82,15 @@ func (m *member) start(ctx context.Context) error {
 	if o.image == "" {
 		return diag.Hint(fmt.Errorf("no probe image is known"), "name one in spec.verify.probe.image or use a bundle")
 	}
-	var g errgroup.Group
-	g.SetLimit(writers)
 	login, err := m.login(ctx)
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	m.refused = nil
+	m.mu.Unlock()
+	var g errgroup.Group
+	g.SetLimit(writers)
 	for _, obj := range append(login, o.before(m.suites)...) {
 		g.Go(func() error { return m.client.ApplyValidated(ctx, obj) })
 	}

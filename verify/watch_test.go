@@ -241,6 +241,23 @@ func TestAWatchReplacesAPodThatHasEnded(t *testing.T) {
 	w.removed()
 }
 
+// TestWhatIsRefusedAgainIsSaidOnce: a watch that can not start its probes tries in each round.
+func TestWhatIsRefusedAgainIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Fail("apply", "NetworkPolicy", "", errors.New("denied by policy"), 0)
+	fakes["west"].Fail("create", "Pod", "", forbidden(), 0)
+	one := member1(t, m, SuiteTrust)
+	for range 2 {
+		if err := one.start(t.Context()); err == nil {
+			t.Fatal("it starts without pods")
+		}
+	}
+	if got := one.refusals(); len(got) != 1 || !strings.Contains(got[0], "denied by policy") {
+		t.Errorf("%d refusals: %q", len(got), got)
+	}
+}
+
 // TestAWatchTakesOtherCredentials: a cluster that was made again is reached by a client of its own.
 func TestAWatchTakesOtherCredentials(t *testing.T) {
 	t.Parallel()
