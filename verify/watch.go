@@ -199,9 +199,9 @@ func (w *watch) round(ctx, beating context.Context) {
 	w.converge(ctx)
 	w.begun = true
 	w.observeWire(ctx)
-	if w.want[FactWire] {
-		for _, from := range w.world.Clusters {
-			w.sent.Handshakes[from] += len(w.world.Clusters)
+	for p, wire := range look(w.session, func(world *World) map[topology.Pair]Wire { return world.Wire }) {
+		if wire.Addr != "" { // else none was tried
+			w.sent.Handshakes[p.From]++
 		}
 	}
 	w.observeAnswers(ctx)

@@ -268,6 +268,11 @@ func TestAWatchTakesOtherCredentials(t *testing.T) {
 	if r := w.next(); r.Summary[Inconclusive] == 0 {
 		t.Fatalf("east has no client, and %v", r.Summary)
 	}
+	w.mu.Lock()
+	if n := w.sent.Handshakes; n["east"] != 0 || n["west"] != 1 {
+		t.Errorf("east has no client, and %v handshakes were made", n)
+	}
+	w.mu.Unlock()
 	if r := w.after(); r.ExitCode() != ExitPass {
 		t.Errorf("exit code %d: %v", r.ExitCode(), r.Summary)
 	}
