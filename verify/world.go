@@ -268,8 +268,10 @@ type Holder struct {
 // Reach is what the proxies of one cluster know of services that other clusters back.
 type Reach struct {
 	Problem string
-	// Proxies that were read.
-	Proxies int
+	// Proxies that were read, of Total that there are.
+	Proxies, Total int
+	// Unseen says, by cluster, why the services that it backs could not be looked at.
+	Unseen map[string]string
 	// Backed are the hosts of the services that a cluster has ready pods with sidecars for and
 	// that these proxies know; Reached those of which they have a healthy endpoint there. Both
 	// by that cluster.
