@@ -59,10 +59,7 @@ func (m *member) claim(ctx context.Context) error {
 		err := m.client.Create(making, ns)
 		cancel()
 		if err == nil {
-			m.mu.Lock()
-			m.claimed = true
-			m.claims++
-			m.mu.Unlock()
+			m.adopt()
 			return nil
 		}
 		if apierrors.ReasonForError(err) == metav1.StatusReasonUnknown {

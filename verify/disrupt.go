@@ -107,7 +107,14 @@ func (d *disruption) what() string {
 	if d.kind == FaultGateway {
 		return "taking the east-west gateway of " + d.m.name + " away"
 	}
-	return fmt.Sprintf("cutting %s off from %s", d.m.name, strings.Join(d.others, ", "))
+	return fmt.Sprintf("cutting %s off from %s", d.m.name, strings.Join(d.severed(), ", "))
+}
+
+// severed are those of the others that it can be cut off from.
+func (d *disruption) severed() []string {
+	return slices.DeleteFunc(slices.Clone(d.others), func(other string) bool {
+		return d.inapplicable(topology.Pair{From: d.m.name, To: other}) != ""
+	})
 }
 
 // lasts is the time that a fault may need: what was planned and what a loaded machine adds.
@@ -123,7 +130,7 @@ func (d *disruption) fail(ctx context.Context) error {
 	}
 	until := time.Now().Add(d.lasts()).UTC().Truncate(time.Second)
 	for _, f := range targets {
-		f.Kind, f.Cluster, f.Cut, f.Until, f.By, f.Namespace = d.kind, d.m.name, d.others, until, whoami(), d.m.namespace
+		f.Kind, f.Cluster, f.Cut, f.Until, f.By, f.Namespace = d.kind, d.m.name, d.severed(), until, whoami(), d.m.namespace
 		if d.options.Journal != nil {
 			if err := d.options.Journal(f); err != nil {
 				return fmt.Errorf("keeping the journal: %w", err)
@@ -137,12 +144,15 @@ func (d *disruption) fail(ctx context.Context) error {
 				e.made = err == nil
 				return e.made, "", err
 			})
+		if errors.Is(err, errOthers) {
+			d.entries = d.entries[:len(d.entries)-1] // what is not ours is not taken back
+		}
 		if err != nil {
 			return err
 		}
 	}
 	if d.kind == FaultNetwork {
-		return d.mesh.Network.Cut(ctx, d.m.name, d.others, time.Until(until))
+		return d.mesh.Network.Cut(ctx, d.m.name, d.severed(), time.Until(until))
 	}
 	return d.crash(ctx)
 }
@@ -242,7 +252,7 @@ func Touches(t *topology.Topology, clusters []string, network Network) []string 
 			case applies && d.kind == FaultGateway:
 				lines = append(lines, fmt.Sprintf("the east-west gateway of %s is scaled to 0 and its pods deleted, for %s at most; then it is scaled back", c, d.lasts()))
 			case applies:
-				lines = append(lines, fmt.Sprintf("nodes of %s drop all that comes from %s, for %s at most, by a rule that ends by itself", c, strings.Join(d.others, ", "), d.lasts()))
+				lines = append(lines, fmt.Sprintf("nodes of %s drop all that comes from %s, for %s at most, by a rule that ends by itself", c, strings.Join(d.severed(), ", "), d.lasts()))
 			default:
 				for _, why := range slices.Sorted(maps.Keys(whys)) {
 					lines = append(lines, "no "+d.kind+" fault: "+why)

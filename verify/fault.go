@@ -96,8 +96,14 @@ type Network interface {
 	Mend(ctx context.Context, cluster string) error
 }
 
-// errJournal means that an entry is there and can not be read.
-var errJournal = errors.New("the journal of a disruptive fault can not be read")
+// errJournal means that an entry is there and can not be read, errOthers that it is another run's.
+var (
+	errJournal = errors.New("the journal of a disruptive fault can not be read")
+	errOthers  = errors.New("carries another fault already")
+)
+
+// same says whether two entries are of one fault.
+func (f Fault) same(other Fault) bool { return f.By == other.By && f.Until.Equal(other.Until) }
 
 // Faults reads the journal of one cluster. It changes nothing. What the user may not list is
 // left out: who may not read it can not have been meant to restore it.
@@ -171,8 +177,8 @@ func (f *Fault) journal(ctx context.Context, c *kube.Client) error {
 	}
 	if text, ok := obj.GetAnnotations()[AnnotationFault]; ok {
 		var there Fault
-		if json.Unmarshal([]byte(text), &there) != nil || there.By != f.By || !there.Until.Equal(f.Until) {
-			return poll.Stop(fmt.Errorf("%s of %s carries another fault already: %s", f.Object, f.Cluster, text))
+		if json.Unmarshal([]byte(text), &there) != nil || !f.same(there) {
+			return poll.Stop(fmt.Errorf("%s of %s %w: %s", f.Object, f.Cluster, errOthers, text))
 		}
 		f.Replicas = there.Replicas // an earlier try whose answer got lost
 		return nil
@@ -255,6 +261,9 @@ func (f Fault) erase(ctx context.Context, c *kube.Client) error {
 	var there Fault
 	if err := json.Unmarshal([]byte(text), &there); err != nil {
 		return poll.Stop(fmt.Errorf("reading annotation %s of %s: %w", AnnotationFault, f.Object, err))
+	}
+	if !f.same(there) {
+		return nil // another run's, made since this one was restored
 	}
 	patch := lockedPatch(obj)
 	if d, ok := obj.(*appsv1.Deployment); ok && d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {

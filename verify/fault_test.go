@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,14 +39,20 @@ func gatewayDeployment(replicas int32) *appsv1.Deployment {
 
 // wiring notes what is cut and mended.
 type wiring struct {
-	unable string
-	err    error
+	// unable is why nothing can be cut, of one cluster alone when that is named.
+	unable, alone string
+	err           error
 
 	mu    sync.Mutex
 	calls []string
 }
 
-func (n *wiring) Unable(string) string { return n.unable }
+func (n *wiring) Unable(cluster string) string {
+	if n.alone != "" && cluster != n.alone {
+		return ""
+	}
+	return n.unable
+}
 
 func (n *wiring) Cut(_ context.Context, cluster string, others []string, lasts time.Duration) error {
 	n.note(fmt.Sprintf("cut %s from %s for %s", cluster, strings.Join(others, " "), lasts.Round(time.Minute)))
@@ -225,7 +232,7 @@ func TestAFaultOfARunThatLivesIsLeftAlone(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
-	overdue(t, east)
+	dated(t, east, "2001")
 	begun := time.Now()
 	if _, err := Restore(t.Context(), map[string]*kube.Client{"east": east.Client}, nil, nil); err != nil || time.Since(begun) > deadAfter/2 {
 		t.Errorf("after the deadline: %v, after %s", err, time.Since(begun))
@@ -233,18 +240,27 @@ func TestAFaultOfARunThatLivesIsLeftAlone(t *testing.T) {
 	asItWas(t, east, 1)
 }
 
-// overdue lets the deadline in the gateway's journal pass.
-func overdue(t *testing.T, c *kubetest.Cluster) {
+// dated moves the deadlines in the journal of a cluster to another year.
+func dated(t *testing.T, c *kubetest.Cluster, year string) {
 	t.Helper()
-	d := gatewayDeployment(0)
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(d), d); err != nil {
+	found, err := Faults(t.Context(), c.Client)
+	if err != nil {
 		t.Fatal(err)
 	}
-	from := d.Annotations[AnnotationFault]
-	at := strings.Index(from, `"until":"`) + len(`"until":"`)
-	d.Annotations[AnnotationFault] = from[:at] + "2001" + from[at+4:]
-	if err := c.Update(t.Context(), d); err != nil {
-		t.Fatal(err)
+	for _, f := range found {
+		obj, err := f.target()
+		if err == nil {
+			err = c.Get(t.Context(), client.ObjectKeyFromObject(obj), obj)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := obj.GetAnnotations()[AnnotationFault]
+		at := strings.Index(from, `"until":"`) + len(`"until":"`)
+		annotate(obj, from[:at]+year+from[at+4:])
+		if err := c.Update(t.Context(), obj); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -263,6 +279,54 @@ func TestARestoreThatIsRefusedIsReported(t *testing.T) {
 	_, err := Restore(ctx, map[string]*kube.Client{"east": east.Client}, nil, nil)
 	if err == nil || !strings.Contains(strings.Join(diag.Hints(err), " "), "kubectl -n istio-system scale deployment istio-eastwestgateway --replicas 2") {
 		t.Errorf("%v, hints %q", err, diag.Hints(err))
+	}
+}
+
+// TestAFaultOfAnotherRunStays: one with another namespace for its probes may be at work.
+func TestAFaultOfAnotherRunStays(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{FaultGateway, FaultNetwork} {
+		wires := &wiring{}
+		d, east := broken(t, kind, wires, gatewayDeployment(2))
+		theirs := *d
+		if err := theirs.fail(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dated(t, east, "2101")
+		before, err := Faults(t.Context(), east.Client)
+		if err != nil || len(before) == 0 {
+			t.Fatal(before, err)
+		}
+		wires.calls = nil
+		if err := d.fail(t.Context()); err == nil || !strings.Contains(err.Error(), "carries another fault already") {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err := d.mend(t.Context()); err != nil || len(d.seen) > 0 || len(wires.calls) > 0 {
+			t.Errorf("%s: %v, seen %+v, %q", kind, err, d.seen, wires.calls)
+		}
+		after, err := Faults(t.Context(), east.Client)
+		if diff := cmp.Diff(before, after); err != nil || diff != "" {
+			t.Errorf("%s: %v (-before +after):\n%s", kind, err, diff)
+		}
+	}
+}
+
+// TestWhatAnInterruptLeavesIsSaid: without a report the error alone tells of it.
+func TestWhatAnInterruptLeavesIsSaid(t *testing.T) {
+	t.Parallel()
+	d, _ := broken(t, FaultGateway, nil, gatewayDeployment(2))
+	left := FaultSeen{Fault: Fault{Kind: FaultGateway, Cluster: "east", Object: "Deployment istio-system/gw", Replicas: 2}, Problem: "policy says no"}
+	d.world.Faults = []FaultSeen{{Fault: left.Fault}, left}
+	err := d.unrestored()
+	if err == nil || !strings.Contains(err.Error(), "gw of east is scaled to 0, it had 2 replicas, and could not be restored: policy says no") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+	if hints := strings.Join(diag.Hints(err), " "); !strings.Contains(hints, "`meshfed verify`") {
+		t.Errorf("hints %q", hints)
+	}
+	d.world.Faults = d.world.Faults[:1]
+	if err := d.unrestored(); err != nil {
+		t.Errorf("all is restored: %v", err)
 	}
 }
 
@@ -305,6 +369,30 @@ func TestACutWithoutAnEngine(t *testing.T) {
 	f.Until = time.Now().Add(-time.Second)
 	if err := f.undo(t.Context(), east.Client, nil); err != nil {
 		t.Errorf("after the deadline: %v", err)
+	}
+}
+
+// TestACutSparesWhomItDoesNotApplyTo: a cluster of the user's own stays as it is.
+func TestACutSparesWhomItDoesNotApplyTo(t *testing.T) {
+	t.Parallel()
+	wires := &wiring{unable: "own was not made by this program", alone: "own"}
+	d, east := broken(t, FaultNetwork, wires)
+	own := d.mesh.Topology.Spec.Clusters[0]
+	own.Name = "own"
+	d.mesh.Topology.Spec.Clusters = append(d.mesh.Topology.Spec.Clusters, own)
+	d.others = []string{"own", "west"}
+	if err := d.fail(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := Faults(t.Context(), east.Client)
+	if err != nil || len(left) != 2 || !slices.Equal(left[0].Cut, []string{"west"}) || !slices.Equal(wires.calls, []string{"cut east from west for 1m0s"}) {
+		t.Errorf("journal %+v, %v; %q", left, err, wires.calls)
+	}
+	if d.what() != "cutting east off from west" {
+		t.Error(d.what())
+	}
+	if lines := strings.Join(Touches(d.mesh.Topology, nil, wires), "\n"); !strings.Contains(lines, "nodes of west drop all that comes from east, for") {
+		t.Error(lines)
 	}
 }
 

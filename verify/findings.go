@@ -48,16 +48,19 @@ type Cause struct {
 // before warnings. It is pure.
 func Findings(r *Report) []Finding {
 	var all []Finding
+	at := map[string]int{} // by code and clusters
 	for _, c := range r.Checks {
 		severity := map[Status]Severity{Fail: SeverityError, Warn: SeverityWarning}[c.Status]
 		if severity == "" || c.Code == "" {
 			continue
 		}
 		clusters := slices.DeleteFunc([]string{c.From, c.To}, func(s string) bool { return s == "" })
-		i := slices.IndexFunc(all, func(f Finding) bool { return f.Code == c.Code && slices.Equal(f.Clusters, clusters) })
-		if i < 0 {
-			all = append(all, Finding{Code: c.Code, Severity: severity, Clusters: clusters, Message: c.Message, Evidence: c.Evidence, Fix: codeOf(c.Code).Fix, CausedBy: []Cause{}})
-			i = len(all) - 1
+		key := strings.Join(append([]string{c.Code}, clusters...), " ")
+		i, there := at[key]
+		if !there {
+			i = len(all)
+			at[key] = i
+			all = append(all, Finding{Code: c.Code, Severity: severity, Clusters: clusters, Message: c.Message, Evidence: c.Evidence, Fix: codeOf(c.Code).Fix})
 		}
 		f := &all[i]
 		if severity == SeverityError && f.Severity == SeverityWarning {
@@ -67,9 +70,7 @@ func Findings(r *Report) []Finding {
 			f.Checks = append(f.Checks, c.ID)
 		}
 	}
-	for i := range all {
-		all[i].CausedBy = causes(all[i], all)
-	}
+	addCauses(all)
 	slices.SortStableFunc(all, func(a, b Finding) int {
 		if d := min(len(a.CausedBy), 1) - min(len(b.CausedBy), 1); d != 0 {
 			return d
@@ -79,16 +80,27 @@ func Findings(r *Report) []Finding {
 	return all
 }
 
-// causes are the findings whose code is declared to bring about that of f, and whose clusters meet
-// those of f: faults in other clusters are others.
-func causes(f Finding, all []Finding) []Cause {
-	found := []Cause{}
-	for _, other := range all {
-		if slices.Contains(codeOf(f.Code).Causes, other.Code) && meet(f.Clusters, other.Clusters) {
-			found = append(found, Cause{other.Code, other.Clusters})
+// addCauses adds to each finding those whose code is declared to bring about its own, and whose
+// clusters meet its own: faults in other clusters are others.
+func addCauses(all []Finding) {
+	by := map[string][]int{} // findings by code
+	for i := range all {
+		by[all[i].Code] = append(by[all[i].Code], i)
+	}
+	for i := range all {
+		f := &all[i]
+		f.CausedBy = []Cause{}
+		var causes []int
+		for _, code := range codeOf(f.Code).Causes {
+			causes = append(causes, by[code]...)
+		}
+		slices.Sort(causes)
+		for _, k := range causes {
+			if meet(f.Clusters, all[k].Clusters) {
+				f.CausedBy = append(f.CausedBy, Cause{all[k].Code, all[k].Clusters})
+			}
 		}
 	}
-	return found
 }
 
 // meet says whether two findings are about a common cluster; of two pairs, whether they are the

@@ -14,7 +14,7 @@ const synced = "synced"
 func judgeSecrets(w *World) []Result {
 	var out []Result
 	for _, from := range w.planes() {
-		control := w.Controls[from]
+		control := w.control(from)
 		for _, to := range w.peers(from) {
 			name, ok := control.Secrets[to]
 			var r Result
@@ -36,7 +36,7 @@ func judgeSecrets(w *World) []Result {
 func judgeSynced(w *World) []Result {
 	var out []Result
 	for _, from := range w.planes() {
-		control := w.Controls[from]
+		control := w.control(from)
 		for _, to := range w.peers(from) {
 			switch {
 			case control.Problem != "":

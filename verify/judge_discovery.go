@@ -48,14 +48,13 @@ func (w *World) obstacle(from, to string) (code, words string) {
 func judgeEndpoints(w *World) []Result {
 	var out []Result
 	for _, p := range pairs(w.Clusters) {
-		views := w.Views[p.From]
-		endpoints := views.Services[host(w.Namespace, serviceEven)]
+		endpoints := w.Views[p.From].Services[host(w.Namespace, serviceEven)]
 		var r Result
 		switch {
 		case w.notReady(p.From, p.To) != "":
 			r = unsure("%s", w.notReady(p.From, p.To))
-		case views.Problem != "":
-			r = unsure("the endpoints of the caller in %s could not be read: %s", p.From, views.Problem)
+		case w.unviewed(p.From) != "":
+			r = unsure("%s", w.unviewed(p.From))
 		case !w.Topology.Knows(p.From, p.To):
 			r = w.judgeStranger(p, endpoints)
 		default:

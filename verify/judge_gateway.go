@@ -186,6 +186,8 @@ func judgeGatewayPermissive(w *World) []Result {
 		case len(e.Open) > 0:
 			r = warn("AUZ008", "%d of %d ports of services of %s that other networks reach are PERMISSIVE: %s", len(e.Open), e.Ports, c, several(e.Open)).
 				with("permissive", e.Open)
+		case e.Ports == 0:
+			r = skip("no service of %s but the probe's is behind its gateway", c)
 		default:
 			r = pass("%d ports of services of %s that other networks reach ask for a certificate (those of the probe aside)", e.Ports, c)
 		}

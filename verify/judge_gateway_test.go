@@ -108,6 +108,16 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	}
 }
 
+// TestAGatewayWithNothingBehindItProvesNothing: that no workload was seen is no proof of all.
+func TestAGatewayWithNothingBehindItProvesNothing(t *testing.T) {
+	t.Parallel()
+	w, _ := healthy(t)
+	w.Exposed["east"] = Exposed{}
+	if r := find(t, w, "gateway-permissive", "", "east", ""); r.Status != Skip || r.NotApplicable {
+		t.Errorf("%s: %s", r.Status, r.Message)
+	}
+}
+
 func policyOf(namespace, name string, age int, selector map[string]string, mode securityapi.PeerAuthentication_MutualTLS_Mode, ports map[uint32]*securityapi.PeerAuthentication_MutualTLS) *securityv1.PeerAuthentication {
 	p := &securityv1.PeerAuthentication{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.NewTime(time.Unix(int64(1000-age), 0))}}
 	p.Spec.Mtls, p.Spec.PortLevelMtls = &securityapi.PeerAuthentication_MutualTLS{Mode: mode}, ports

@@ -192,8 +192,12 @@ func judgeReach(w *World) []Result {
 		switch {
 		case !ok || reach.Problem != "":
 			r = unsure("the proxies of %s could not be looked at: %s", p.From, or(reach.Problem, "they were not"))
+		case reach.Proxies == 0 && reach.Total > 0:
+			r = unsure("none of the %d proxies of %s could be read", reach.Total, p.From)
 		case reach.Proxies == 0:
 			r = skip("%s has no proxy whose endpoints could be looked at", p.From)
+		case reach.Unseen[p.To] != "":
+			r = unsure("which services %s backs could not be looked at: %s", p.To, reach.Unseen[p.To])
 		case len(backed) == 0:
 			r = skip("no proxy of %s knows a service that %s has a pod with a sidecar for", p.From, p.To)
 		case len(reached) > 0:

@@ -111,8 +111,7 @@ type view struct{ near, far, all []Endpoint }
 func (w *World) eachView(judge func(p topology.Pair, v view) Result) []Result {
 	var out []Result
 	for _, p := range append(w.pairs(), w.zoned()...) {
-		views := w.Views[p.From]
-		endpoints := views.Services[host(w.Namespace, serviceLocal)]
+		endpoints := w.Views[p.From].Services[host(w.Namespace, serviceLocal)]
 		v := w.sorted(p, endpoints)
 		var r Result
 		switch {
@@ -120,8 +119,8 @@ func (w *World) eachView(judge func(p topology.Pair, v view) Result) []Result {
 			r = unsure("%s", w.notReady(p.From, p.To))
 		case p.From == p.To && w.Nodes[p.From].Problem == "" && len(w.Nodes[p.From].zones()) < 2:
 			r = skip("pods of %s can be in one zone only", p.From)
-		case views.Problem != "":
-			r = unsure("the endpoints of the caller in %s could not be read: %s", p.From, views.Problem)
+		case w.unviewed(p.From) != "":
+			r = unsure("%s", w.unviewed(p.From))
 		case len(v.near) == 0:
 			r = unsure("the caller in %s has no local endpoint", p.From)
 		case len(v.far) == 0 && p.From == p.To:

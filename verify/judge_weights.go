@@ -28,14 +28,13 @@ func (w *World) eachSpread(judge func(p topology.Pair, s spread, endpoints []End
 	var out []Result
 	for _, p := range w.pairs() {
 		for _, s := range w.spreads() {
-			views := w.Views[p.From]
-			endpoints := views.Services[host(w.Namespace, s.service)]
+			endpoints := w.Views[p.From].Services[host(w.Namespace, s.service)]
 			var r Result
 			switch {
 			case w.notReady(p.From, p.To) != "":
 				r = unsure("%s", w.notReady(p.From, p.To))
-			case views.Problem != "":
-				r = unsure("the endpoints of the caller in %s could not be read: %s", p.From, views.Problem)
+			case w.unviewed(p.From) != "":
+				r = unsure("%s", w.unviewed(p.From))
 			default:
 				r = judge(p, s, endpoints)
 			}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	networkingapi "istio.io/api/networking/v1alpha3"
+	securityapi "istio.io/api/security/v1beta1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -117,7 +118,7 @@ func webShop(c string) []client.Object {
 	pod := running("web-1", map[string]string{"app": "web"})
 	pod.Namespace, pod.Status.PodIP = "shop", at
 	pod.Spec.Containers = []corev1.Container{{Name: "istio-proxy"}}
-	return []client.Object{pod,
+	return []client.Object{pod, policyOf(topology.SystemNamespace, "default", 1, nil, securityapi.PeerAuthentication_MutualTLS_STRICT, nil),
 		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.ServiceSpec{
 			ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}}},
 		&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-x", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
@@ -190,7 +191,9 @@ func gatewayPages(c string) http.Handler {
 			_, _ = w.Write([]byte(`{"listener_statuses":[{"local_address":{"socket_address":{"port_value":15443}}}]}`))
 			return
 		}
-		_, _ = w.Write([]byte(clustersPage(map[string][]Endpoint{sni(8080, host(testNamespace, serviceEven)): {{Address: podAddress(c, roleEcho), Port: 8080, Weight: 1}}})))
+		_, _ = w.Write([]byte(clustersPage(map[string][]Endpoint{
+			sni(8080, host(testNamespace, serviceEven)): {{Address: podAddress(c, roleEcho), Port: 8080, Weight: 1}},
+			sni(80, webHost): {{Address: webAddress(c), Port: 8080, Weight: 1}}})))
 	})
 }
 

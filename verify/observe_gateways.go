@@ -67,7 +67,9 @@ func (m *member) gateway(ctx context.Context) (Gateway, []corev1.Pod) {
 // config is the client of the cluster whose Istio objects hold for this one; nil without one.
 func (m *member) config() *kube.Client {
 	if c := m.mesh.Topology.Cluster(m.name); c != nil && c.Config != m.name {
-		return m.mesh.Clients[c.Config]
+		if m = m.members[c.Config]; m == nil {
+			return nil
+		}
 	}
 	return m.client
 }

@@ -82,12 +82,15 @@ func (m *member) start(ctx context.Context) error {
 	if o.image == "" {
 		return diag.Hint(fmt.Errorf("no probe image is known"), "name one in spec.verify.probe.image or use a bundle")
 	}
-	var g errgroup.Group
-	g.SetLimit(writers)
 	login, err := m.login(ctx)
 	if err != nil {
 		return err
 	}
+	m.mu.Lock()
+	m.refused = nil
+	m.mu.Unlock()
+	var g errgroup.Group
+	g.SetLimit(writers)
 	for _, obj := range append(login, o.before(m.suites)...) {
 		g.Go(func() error { return m.client.ApplyValidated(ctx, obj) })
 	}
@@ -152,14 +155,18 @@ func (m *member) launch(ctx context.Context, r role) error {
 }
 
 // accepted looks at a pod that is there already: it is ours when an earlier try was accepted
-// and only its answer got lost; one that is on its way out is waited for.
+// and only its answer got lost; one that is on its way out is waited for, and one that has ended,
+// as when its node evicted it, is removed: it never runs again.
 func (m *member) accepted(ctx context.Context, pod *corev1.Pod) (bool, string, error) {
 	there := &corev1.Pod{}
 	if err := m.client.Get(ctx, client.ObjectKeyFromObject(pod), there); err != nil {
 		return false, "", err
 	}
-	if there.DeletionTimestamp != nil {
+	switch {
+	case there.DeletionTimestamp != nil:
 		return false, "the one before is still going", nil
+	case there.Status.Phase == corev1.PodFailed || there.Status.Phase == corev1.PodSucceeded:
+		return false, "the one before has ended", m.client.Delete(ctx, there, client.GracePeriodSeconds(0))
 	}
 	m.know(there)
 	return true, "", nil

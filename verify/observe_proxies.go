@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -51,11 +50,11 @@ func (s *session) scan(ctx context.Context, began time.Time, gateways map[string
 	s.record(FactViews, began, func(w *World) { w.Views = views })
 }
 
-// census is what the API says of the pods and services of one cluster.
+// census is what the API says of the pods of one cluster, and which services it backs with them.
 type census struct {
-	problem  string
-	pods     []corev1.Pod
-	services []corev1.Service
+	problem string
+	pods    []corev1.Pod
+	backed  []string
 }
 
 func (m *member) census(ctx context.Context) census {
@@ -76,7 +75,7 @@ func (m *member) census(ctx context.Context) census {
 	if err := m.client.List(ctx, &services); err != nil {
 		c.problem = sentence(m.client.Explain(err, "listing services"))
 	}
-	c.services = services.Items
+	c.backed = backed(services.Items, c.pods)
 	return c
 }
 
@@ -97,7 +96,8 @@ func (s *session) proxies(ctx context.Context, gateways map[string]Gateway) map[
 	}
 	return collect(s, func(m *member) scanned {
 		one, clusters := m.scan(ctx, known[m.name], near)
-		one.reach = s.world.reach(m.name, known[m.name].problem, clusters, known, gateways)
+		one.reach = s.world.reach(m.name, clusters, known, gateways)
+		one.reach.Total = one.views.Total
 		return one
 	})
 }
@@ -212,11 +212,14 @@ func proxied(p *corev1.Pod) bool {
 }
 
 // reach compares the services that other clusters back with the endpoints in the proxies of one.
-func (w *World) reach(from, problem string, proxies [][]envoyCluster, known map[string]census, gateways map[string]Gateway) Reach {
-	r := Reach{Problem: problem, Proxies: len(proxies), Backed: map[string][]string{}, Reached: map[string][]string{}}
+func (w *World) reach(from string, proxies [][]envoyCluster, known map[string]census, gateways map[string]Gateway) Reach {
+	r := Reach{Problem: known[from].problem, Proxies: len(proxies), Backed: map[string][]string{}, Reached: map[string][]string{}, Unseen: map[string]string{}}
 	for _, to := range w.peers(from) {
+		if why := known[to].problem; why != "" {
+			r.Unseen[to] = why
+		}
 		reached := w.reached(from, to, proxies, known, gateways)
-		for _, host := range backed(known[to]) {
+		for _, host := range known[to].backed {
 			if has, knows := reached[host]; knows {
 				r.Backed[to] = append(r.Backed[to], host)
 				if has {
@@ -249,24 +252,29 @@ func (w *World) reached(from, to string, proxies [][]envoyCluster, known map[str
 	return reached
 }
 
-// backed are the hosts of the services that a cluster has a ready pod with a sidecar for: those
+// backed are the hosts of the services of a cluster that a ready pod with a sidecar is behind: those
 // can be called from another network. What belongs to Kubernetes or Istio is left out, its
 // services are each cluster's own.
-func backed(c census) []string {
-	hosts := map[string]bool{}
-	for i := range c.services {
-		s := &c.services[i]
+func backed(services []corev1.Service, pods []corev1.Pod) []string {
+	ready := map[string][]labels.Set{} // by namespace
+	for i := range pods {
+		if p := &pods[i]; proxied(p) && kube.PodReady(p) {
+			ready[p.Namespace] = append(ready[p.Namespace], p.Labels)
+		}
+	}
+	var hosts []string
+	for i := range services {
+		s := &services[i]
 		if len(s.Spec.Selector) == 0 || s.Spec.ClusterIP == corev1.ClusterIPNone || strings.HasPrefix(s.Namespace, "kube-") || strings.HasPrefix(s.Namespace, "istio-") {
 			continue
 		}
 		selector := labels.SelectorFromSet(s.Spec.Selector)
-		if slices.ContainsFunc(c.pods, func(p corev1.Pod) bool {
-			return p.Namespace == s.Namespace && proxied(&p) && kube.PodReady(&p) && selector.Matches(labels.Set(p.Labels))
-		}) {
-			hosts[s.Name+"."+s.Namespace+".svc.cluster.local"] = true
+		if slices.ContainsFunc(ready[s.Namespace], func(l labels.Set) bool { return selector.Matches(l) }) {
+			hosts = append(hosts, s.Name+"."+s.Namespace+clusterDomain)
 		}
 	}
-	return slices.Sorted(maps.Keys(hosts))
+	slices.Sort(hosts)
+	return hosts
 }
 
 // intermediates are the certificates between leaf and root.

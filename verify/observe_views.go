@@ -70,6 +70,9 @@ func lastWhole[T any](ctx context.Context, o poll.Options, look func(context.Con
 		begun, last = true, now
 		return enough(last), "not all is known", nil
 	})
+	if !begun {
+		last = look(ctx) // over before it began: it says so of all that there is to see
+	}
 	return last
 }
 

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -23,6 +25,9 @@ const (
 // outsideTimeout bounds one request of an outside client. What it takes to start the client
 // comes on top.
 const outsideTimeout = 2 * time.Second
+
+// outsideBody bounds what is read of an answer, in bytes; the rest is not.
+const outsideBody = 64 << 10
 
 // Outside is a client outside of the mesh, as a user of an ingress gateway is.
 type Outside struct {
@@ -52,42 +57,34 @@ var ErrNotSent = errors.New("the request was not sent")
 
 // FromHost is the client in this process. It asks no proxy of the environment.
 func FromHost(urls map[string]string) Outside {
-	return Outside{Name: OutsideHost, URL: urls, Get: func(ctx context.Context, url, host string) (OutsideAnswer, error) {
-		answer, err := probe.Get(ctx, probe.GetRequest{URL: url, Host: host, Timeout: outsideTimeout})
-		return OutsideAnswer{Status: answer.Status, Body: []byte(answer.Body), Headers: answer.Headers}, err
-	}}
+	return Outside{Name: OutsideHost, URL: urls, Get: get}
 }
 
-// FromContainer is a client in a container on the clusters' network. run starts one of the
-// probe's image with the given arguments, waits for its end and returns what it wrote to
-// stdout, also beside the error of an exit code that is not zero.
-func FromContainer(urls map[string]string, run func(ctx context.Context, args []string) (string, error)) Outside {
-	return Outside{Name: OutsideContainer, URL: urls, Get: func(ctx context.Context, url, host string) (OutsideAnswer, error) {
-		args := []string{"get", "-timeout", outsideTimeout.String()}
-		if host != "" {
-			args = append(args, "-host", host)
-		}
-		stdout, err := run(ctx, append(args, url))
-		return said(stdout, err)
-	}}
-}
-
-// said reads what the probe's sub-command get printed; failed is how its container ended.
-func said(stdout string, failed error) (OutsideAnswer, error) {
-	var printed struct {
-		probe.GetAnswer
-		probe.GetError
+// get sends one GET on a connection of its own, as a user outside of the mesh would.
+func get(ctx context.Context, url, host string) (OutsideAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, outsideTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return OutsideAnswer{}, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	err := json.Unmarshal([]byte(stdout), &printed)
-	switch {
-	case err == nil && printed.Status != 0:
-		return OutsideAnswer{Status: printed.Status, Body: []byte(printed.Body), Headers: printed.Headers}, nil
-	case err == nil && printed.Detail != "":
-		return OutsideAnswer{}, &printed.GetError
-	case failed != nil:
-		return OutsideAnswer{}, fmt.Errorf("%w: %w", ErrNotSent, failed)
+	req.Host = host
+	transport := &http.Transport{DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req) // which follows no redirect
+	if err != nil {
+		return OutsideAnswer{}, err
 	}
-	return OutsideAnswer{}, fmt.Errorf("%w: the probe printed %q", ErrNotSent, clip(stdout))
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, outsideBody))
+	if err != nil {
+		return OutsideAnswer{}, fmt.Errorf("reading the body: %w", err)
+	}
+	answer := OutsideAnswer{Status: resp.StatusCode, Body: body, Headers: map[string]string{}}
+	for name := range resp.Header {
+		answer.Headers[name] = resp.Header.Get(name)
+	}
+	return answer, nil
 }
 
 // header looks a header up, whatever the case of its name.
@@ -102,15 +99,10 @@ func (a OutsideAnswer) header(name string) string {
 
 // outcome is an answer, or the lack of one, as the probes report theirs.
 func (a OutsideAnswer) outcome(err error) probe.Outcome {
-	o := probe.Outcome{Status: a.Status, Count: 1}
 	if err != nil {
-		o = probe.Outcome{Error: probe.Classify(err), Detail: err.Error(), Count: 1}
-		var none *probe.GetError
-		if errors.As(err, &none) {
-			o.Error = none.Class
-		}
-		return o
+		return probe.Outcome{Error: probe.Classify(err), Detail: err.Error(), Count: 1}
 	}
+	o := probe.Outcome{Status: a.Status, Count: 1}
 	var who probe.Answer
 	if json.Unmarshal(a.Body, &who) == nil && who.Pod != "" {
 		o.Pod, o.UID = who.Pod, who.UID

@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,7 +44,7 @@ func outsider(name string, alter func(cluster, host, path string, a OutsideAnswe
 			case err != nil:
 				return a, err
 			case u.Port() == "8080":
-				return OutsideAnswer{}, &probe.GetError{Detail: "reset by peer", Class: probe.ErrReset}
+				return OutsideAnswer{}, fmt.Errorf("read: %w", syscall.ECONNRESET)
 			case u.Path == pathPrivate:
 				a.Status, a.Body = 403, []byte("RBAC: access denied")
 			}
@@ -83,7 +85,7 @@ func TestAnOutsiderWaitsForTheGatewayAndSendsLittle(t *testing.T) {
 		hosts[host] = true
 		if gateway == "east" && path == pathPrivate && !lost {
 			lost = true // neither let in nor denied
-			return OutsideAnswer{}, &probe.GetError{Detail: "no answer in time", Class: probe.ErrTimeout}
+			return OutsideAnswer{}, context.DeadlineExceeded
 		}
 		if gateway == "west" && sent[gateway] == 1 {
 			return OutsideAnswer{Status: 404, Headers: a.Headers}, nil // not programmed yet
@@ -119,7 +121,7 @@ func TestABrokenIngressFailsWithinBounds(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		sent++
-		return OutsideAnswer{}, &probe.GetError{Detail: "connect: connection refused", Class: probe.ErrRefused}
+		return OutsideAnswer{}, fmt.Errorf("connect: %w", syscall.ECONNREFUSED)
 	}))
 	r := got[[4]string{"authorization-outside-answers", "", "west", OutsideHost}]
 	see, _ := r.Evidence["see"].(string)
@@ -206,35 +208,37 @@ func TestAMeshWithoutIngressIsNotInconclusive(t *testing.T) {
 	}
 }
 
-func TestClientsSpeakAsTheyAreTold(t *testing.T) {
+func TestTheHostSpeaksAsItIsTold(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", "istio-envoy")
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprint(w, "RBAC: ", r.Host)
+		switch r.URL.Path {
+		case "/moved":
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		case "/long":
+			_, _ = io.WriteString(w, strings.Repeat("x", 2*outsideBody))
+		default:
+			http.Error(w, "RBAC: "+r.Host, http.StatusForbidden)
+		}
 	}))
 	defer server.Close()
-	container := FromContainer(nil, func(ctx context.Context, args []string) (string, error) {
-		var out strings.Builder
-		err := probe.Main(ctx, args, func(string) string { return "" }, &out, &out)
-		return out.String(), err
-	})
-	for _, o := range []Outside{FromHost(nil), container} {
-		a, err := o.Get(t.Context(), server.URL+"/private", "echo-west.x.test")
-		if err != nil || a.Status != 403 || string(a.Body) != "RBAC: echo-west.x.test" || !a.byEnvoy() {
-			t.Errorf("%s: %+v, %v", o.Name, a, err)
-		}
-		_, err = o.Get(t.Context(), "http://127.0.0.1:1/", "")
-		if got := (OutsideAnswer{}).outcome(err); got.Error != probe.ErrRefused || errors.Is(err, ErrNotSent) {
-			t.Errorf("%s: nobody listens: %+v", o.Name, got)
+	client := FromHost(nil)
+	for path, want := range map[string]struct {
+		status, length int
+		begins         string
+	}{
+		"/private": {403, 23, "RBAC: echo-west.x.test\n"}, "/moved": {302, 33, `<a href="/elsewhere">`}, "/long": {200, outsideBody, "xxx"},
+	} {
+		a, err := client.Get(t.Context(), server.URL+path, "echo-west.x.test")
+		if err != nil || a.Status != want.status || !strings.HasPrefix(string(a.Body), want.begins) || len(a.Body) != want.length || !a.byEnvoy() {
+			t.Errorf("%s: status %d, %d bytes, %v", path, a.Status, len(a.Body), err)
 		}
 	}
-	for name, run := range map[string]func(context.Context, []string) (string, error){
-		"does not start": func(context.Context, []string) (string, error) { return "", errors.New("no such image") },
-		"is no probe":    func(context.Context, []string) (string, error) { return "hello", nil },
-	} {
-		if _, err := FromContainer(nil, run).Get(t.Context(), "http://a/", ""); !errors.Is(err, ErrNotSent) {
-			t.Errorf("a container that %s: %v", name, err)
-		}
+	_, err := client.Get(t.Context(), "http://127.0.0.1:1/", "")
+	if got := (OutsideAnswer{}).outcome(err); got.Error != probe.ErrRefused || errors.Is(err, ErrNotSent) {
+		t.Errorf("nobody listens: %+v", got)
+	}
+	if _, err := client.Get(t.Context(), "http://a b/", ""); !errors.Is(err, ErrNotSent) {
+		t.Errorf("no URL: %v", err)
 	}
 }

@@ -164,9 +164,11 @@ func TestReach(t *testing.T) {
 			g.Addresses, g.Hostnames = nil, []string{"lb.example"}
 			w.Gateways["east"] = g
 		}, Inconclusive, ""},
-		"nothing to reach": {Reach{Proxies: 3}, nil, Skip, ""},
-		"no proxy":         {Reach{}, nil, Skip, ""},
-		"not looked at":    {Reach{Problem: "forbidden"}, nil, Inconclusive, ""},
+		"nothing to reach":                     {Reach{Proxies: 3}, nil, Skip, ""},
+		"no proxy":                             {Reach{}, nil, Skip, ""},
+		"none could be read":                   {Reach{Total: 3}, nil, Inconclusive, ""},
+		"the other one could not be looked at": {Reach{Proxies: 3, Total: 3, Unseen: map[string]string{"east": "listing pods: forbidden"}}, nil, Inconclusive, ""},
+		"not looked at":                        {Reach{Problem: "forbidden"}, nil, Inconclusive, ""},
 	} {
 		w, _ := healthy(t)
 		w.Reach = map[string]Reach{"west": tc.reach}
@@ -177,6 +179,22 @@ func TestReach(t *testing.T) {
 			if r.From == "west" && (r.Status != tc.status || r.Code != tc.code) {
 				t.Errorf("%s: %s %s %q, want %s %s", name, r.Status, r.Code, r.Message, tc.status, tc.code)
 			}
+		}
+	}
+}
+
+// TestAPeerThatCanNotBeReadIsNotOneWithoutServices: nothing is known of it.
+func TestAPeerThatCanNotBeReadIsNotOneWithoutServices(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	f.fakes["east"].Fail("list", "ServiceList", "", forbidden(), 0)
+	r, err := Run(t.Context(), f.mesh, Options{Passive: true, Suites: []string{SuiteDiscovery}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Checks {
+		if c.ID == "discovery-reach" && (c.Status != Inconclusive || !strings.Contains(c.Message, "forbidden")) {
+			t.Errorf("%s: %s", c.Status, c.Line())
 		}
 	}
 }

@@ -90,7 +90,7 @@ var ErrBusy = errors.New("another verify is under way")
 // some seconds. What could not be looked at is inconclusive in the report and no error.
 //
 // An error with a nil report means that nothing was judged: a suite or cluster that does not
-// exist, ErrBusy, or the end of ctx. An error beside a report means that the probe's
+// exist, ErrBusy, or the end of ctx; then it names what disruptive faults have left, too. An error beside a report means that the probe's
 // namespace could not be seen to be gone. It is safe to run again after either.
 func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	suites, err := chosen(mesh.Topology, options)
@@ -121,7 +121,7 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	judged := time.Now()
 	removed := s.remove(ctx) // after an interrupt, too
 	if report == nil {
-		return nil, errors.Join(err, removed)
+		return nil, errors.Join(err, s.unrestored(), removed)
 	}
 	if report.Requests = s.requests(); !options.Passive {
 		report.RemovalSeconds = rounded(time.Since(judged))
@@ -146,6 +146,18 @@ func (s *session) report(clusters, suites []string, started time.Time) *Report {
 		}
 	}
 	return report
+}
+
+// unrestored is an error for each disruptive fault that could not be taken back: a report says it
+// itself, an interrupt leaves none.
+func (s *session) unrestored() error {
+	var errs []error
+	for _, f := range look(s, func(w *World) []FaultSeen { return w.Faults }) {
+		if f.Problem != "" {
+			errs = append(errs, diag.Hint(fmt.Errorf("%s, and could not be restored: %s", f.Fault, f.Problem), "`meshfed verify` or `meshfed up` tries it again before anything else"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

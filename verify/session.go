@@ -29,8 +29,8 @@ type session struct {
 	// seen is not looked for again: the next round does.
 	settling time.Duration
 	oneLook  bool
-	// before are the requests that the clients had sent when the run began, sent those of the
-	// probes since.
+	// before are the requests that the clients had sent before they were used here, by cluster,
+	// sent those of the probes since.
 	before map[string]int64
 	sent   atomic.Int64
 
@@ -74,8 +74,10 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 // requests counts what was sent so far.
 func (s *session) requests() *Requests {
 	r := &Requests{API: map[string]int64{}, Probes: s.sent.Load()}
-	for c, before := range s.before {
-		r.API[c] = kube.Requests(s.members[c].client) - before
+	for c, m := range s.members {
+		if m.client != nil {
+			r.API[c] = kube.Requests(m.client) - s.before[c]
+		}
 	}
 	return r
 }

@@ -49,6 +49,11 @@ func TestTheLastWholeLookIsKept(t *testing.T) {
 	if err := lastWhole(t.Context(), o, slow, func(error) bool { return true }); err != nil {
 		t.Errorf("the first look was cut off: %v", err)
 	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := lastWhole(over, o, slow, func(error) bool { return true }); !errors.Is(err, context.Canceled) {
+		t.Errorf("that it was over before it began is not said: %v", err)
+	}
 }
 
 func TestABrokenForwardIsOpenedAgainAtOnce(t *testing.T) {

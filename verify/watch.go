@@ -18,6 +18,7 @@ import (
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
 )
 
 const (
@@ -182,6 +183,7 @@ func (w *watch) round(ctx, beating context.Context) {
 	began := time.Now()
 	// First: of a cluster that does not answer nothing else is asked.
 	fresh := collect(w.session, func(m *member) bool { return m.keep(ctx, beating) })
+	w.notice(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { w.observeSigners(ctx) })
 	wg.Go(func() { w.observeControls(ctx) })
@@ -197,9 +199,9 @@ func (w *watch) round(ctx, beating context.Context) {
 	w.converge(ctx)
 	w.begun = true
 	w.observeWire(ctx)
-	if w.want[FactWire] {
-		for _, from := range w.world.Clusters {
-			w.sent.Handshakes[from] += len(w.world.Clusters)
+	for p, wire := range look(w.session, func(world *World) map[topology.Pair]Wire { return world.Wire }) {
+		if wire.Addr != "" { // else none was tried
+			w.sent.Handshakes[p.From]++
 		}
 	}
 	w.observeAnswers(ctx)
@@ -226,30 +228,64 @@ func (w *watch) renewClients(ctx context.Context) {
 	}
 }
 
-// renewed takes another client into use. The forwards of the one before lead nowhere any more.
+// renewed takes another client into use. The forwards of the one before lead nowhere any more; what
+// was sent by it stays counted.
 func (m *member) renewed(c *kube.Client) {
 	m.forget("", "")
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.client = c
+	before := kube.Requests(c)
+	if m.client != nil {
+		before -= kube.Requests(m.client) - m.before[m.name]
+	}
+	m.before[m.name], m.client = before, c
 }
 
 // keep sees to it that the probes of this cluster stand, and says whether any of them was made.
 // What stands in the way is the reason why they can not be used in this round.
 func (m *member) keep(ctx, beating context.Context) (fresh bool) {
-	m.mu.Lock()
-	m.problem, m.away = "", false
-	if m.client == nil {
-		m.problem, m.away = "there is no client for "+m.name, true
-	}
-	m.mu.Unlock()
-	if m.why() != "" {
+	if !m.begin() {
 		return false
 	}
-	m.prune()
 	fresh, err := m.stand(ctx, beating)
 	m.broken(err)
 	return fresh
+}
+
+// notice sees whether the clusters answer that have an istiod and no probes: external control planes.
+func (w *watch) notice(ctx context.Context) {
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	planes := slices.DeleteFunc(w.world.planes(), func(c string) bool { return slices.Contains(w.world.Clusters, c) })
+	w.over(planes, func(m *member) {
+		if !m.begin() {
+			return
+		}
+		err := m.client.Get(looking, types.NamespacedName{Name: topology.SystemNamespace}, &corev1.Namespace{})
+		if err != nil && !kube.Absent(err) {
+			m.broken(m.unreached(err, "looking at namespace "+topology.SystemNamespace))
+		}
+	})
+}
+
+// begin forgets what stood in the way in the round before, and says whether there is a client.
+func (m *member) begin() bool {
+	m.prune()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.problem, m.away = "", m.client == nil
+	if m.away {
+		m.problem = "there is no client for " + m.name
+	}
+	return !m.away
+}
+
+// unreached notes that the cluster does not answer, and explains the error that says so.
+func (m *member) unreached(err error, operation string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = true
+	return m.client.Explain(err, operation)
 }
 
 // stand makes what is missing of the probes.
@@ -266,16 +302,27 @@ func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
 		}
 		go m.beat(beating)
 	case err != nil:
-		m.mu.Lock()
-		m.away = true
-		m.mu.Unlock()
-		return false, m.client.Explain(err, "looking at namespace "+m.namespace)
+		return false, m.unreached(err, "looking at namespace "+m.namespace)
+	case m.adopt():
+		go m.beat(beating)
 	}
 	if m.standing(looking) {
 		return false, nil
 	}
 	m.forgetProbes()
 	return true, m.start(ctx)
+}
+
+// adopt takes on a namespace of this run that it did not hear of, and says whether that is new.
+func (m *member) adopt() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.claimed {
+		return false
+	}
+	m.claimed = true
+	m.claims++
+	return true
 }
 
 // lost forgets probes that are gone with their namespace.

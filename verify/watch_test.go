@@ -6,15 +6,19 @@ package verify
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -195,6 +199,65 @@ func TestAWatchMakesItsProbesAgain(t *testing.T) {
 	}
 }
 
+// TestAWatchLivesInANamespaceThatItWasNotToldOf: a creation whose answer got lost is one all the same.
+func TestAWatchLivesInANamespaceThatItWasNotToldOf(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	f.fakes["east"].Unheard("Namespace", errors.New("unexpected EOF"))
+	w := watchMesh(t, f, nil)
+	w.next()
+	alive := func() string {
+		ns := &corev1.Namespace{}
+		if err := f.fakes["east"].Get(t.Context(), client.ObjectKey{Name: testNamespace}, ns); err != nil {
+			t.Fatal(err)
+		}
+		return ns.Annotations[annotationAlive]
+	}
+	for began, first := time.Now(), alive(); alive() == first; w.next() {
+		if time.Since(began) > 4*heartbeat {
+			t.Fatal("nothing shows that the watch lives: the next verify would take it for a dead one")
+		}
+	}
+	w.removed()
+}
+
+// TestAWatchReplacesAPodThatHasEnded: a node may evict one, which then stays as it is for ever.
+func TestAWatchReplacesAPodThatHasEnded(t *testing.T) {
+	t.Parallel()
+	f := newFakeMesh(t)
+	w := watchMesh(t, f, nil)
+	w.next()
+	evicted := &corev1.Pod{}
+	if err := f.fakes["east"].Get(t.Context(), client.ObjectKey{Namespace: testNamespace, Name: string(roleEcho)}, evicted); err != nil {
+		t.Fatal(err)
+	}
+	evicted.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", PodIP: evicted.Status.PodIP}
+	if err := f.fakes["east"].Status().Update(t.Context(), evicted); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.after(); r.ExitCode() != ExitPass {
+		t.Errorf("exit code %d, %v", r.ExitCode(), r.Unseen())
+	}
+	w.removed()
+}
+
+// TestWhatIsRefusedAgainIsSaidOnce: a watch that can not start its probes tries in each round.
+func TestWhatIsRefusedAgainIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Fail("apply", "NetworkPolicy", "", errors.New("denied by policy"), 0)
+	fakes["west"].Fail("create", "Pod", "", forbidden(), 0)
+	one := member1(t, m, SuiteTrust)
+	for range 2 {
+		if err := one.start(t.Context()); err == nil {
+			t.Fatal("it starts without pods")
+		}
+	}
+	if got := one.refusals(); len(got) != 1 || !strings.Contains(got[0], "denied by policy") {
+		t.Errorf("%d refusals: %q", len(got), got)
+	}
+}
+
 // TestAWatchTakesOtherCredentials: a cluster that was made again is reached by a client of its own.
 func TestAWatchTakesOtherCredentials(t *testing.T) {
 	t.Parallel()
@@ -205,10 +268,75 @@ func TestAWatchTakesOtherCredentials(t *testing.T) {
 	if r := w.next(); r.Summary[Inconclusive] == 0 {
 		t.Fatalf("east has no client, and %v", r.Summary)
 	}
+	w.mu.Lock()
+	if n := w.sent.Handshakes; n["east"] != 0 || n["west"] != 1 {
+		t.Errorf("east has no client, and %v handshakes were made", n)
+	}
+	w.mu.Unlock()
 	if r := w.after(); r.ExitCode() != ExitPass {
 		t.Errorf("exit code %d: %v", r.ExitCode(), r.Summary)
 	}
 	w.removed()
+}
+
+// TestARenewedClientIsTheOnlyOne: by it the objects of a cluster are read that hold for another one,
+// and what was sent before stays counted.
+func TestARenewedClientIsTheOnlyOne(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	connect := func(requests int) *kube.Client {
+		c, err := kube.ForConfig("west", &rest.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range requests {
+			_ = c.Reachable(t.Context())
+		}
+		return c
+	}
+	m, _ := twoClusters(t)
+	m.Topology.Spec.Clusters[1].Primary, m.Topology.Spec.Clusters[1].Config = "west", "west"
+	before, after := connect(5), connect(2)
+	m.Clients["west"], m.Clients["east"] = before, nil
+	s := newSession(m, Options{}, m.Topology.Names(), WatchSuites(), time.Now())
+	_ = before.Reachable(t.Context())
+	s.members["west"].renewed(after)
+	_ = after.Reachable(t.Context())
+	if got := s.requests().API["west"]; got != 2 {
+		t.Errorf("%d requests are counted, want 2", got)
+	}
+	if s.members["east"].config() != after {
+		t.Error("what holds for east is read by the client of before")
+	}
+	s.members["east"].renewed(connect(1))
+	if got, ok := s.requests().API["east"]; !ok || got != 0 {
+		t.Errorf("%d requests are counted of a cluster that came late", got)
+	}
+}
+
+// TestAnExternalControlPlaneIsFoundAgain: it has no probes by which its going away is noticed.
+func TestAnExternalControlPlaneIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	m, _ := twoClusters(t)
+	for i := range m.Topology.Spec.Clusters {
+		m.Topology.Spec.Clusters[i].Primary, m.Topology.Spec.Clusters[i].Config = "ext", "west"
+	}
+	m.Topology.Spec.Clusters = append(m.Topology.Spec.Clusters, topology.Cluster{Name: "ext", Primary: "ext", Config: "west"})
+	gone, anew := kubetest.New(t, "ext"), kubetest.New(t, "ext")
+	gone.Fail("", "", "", errors.New("connection refused"), 0)
+	m.Clients["ext"] = gone.Client
+	w := &watch{session: newSession(m, Options{}, m.Topology.Members(), WatchSuites(), time.Now()), reopen: func(context.Context) (Mesh, error) {
+		return Mesh{Clients: map[string]*kube.Client{"ext": anew.Client}}, nil
+	}}
+	ext := w.members["ext"]
+	if w.notice(t.Context()); !strings.Contains(ext.blind(), "connection refused") {
+		t.Errorf("it is away, and %q", ext.blind())
+	}
+	w.renewClients(t.Context())
+	if w.notice(t.Context()); ext.client != anew.Client || ext.blind() != "" {
+		t.Errorf("it is back, and %q", ext.blind())
+	}
 }
 
 func TestWhatIsNotWatched(t *testing.T) {

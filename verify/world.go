@@ -6,6 +6,7 @@ package verify
 import (
 	"cmp"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"time"
 
@@ -267,8 +268,10 @@ type Holder struct {
 // Reach is what the proxies of one cluster know of services that other clusters back.
 type Reach struct {
 	Problem string
-	// Proxies that were read.
-	Proxies int
+	// Proxies that were read, of Total that there are.
+	Proxies, Total int
+	// Unseen says, by cluster, why the services that it backs could not be looked at.
+	Unseen map[string]string
 	// Backed are the hosts of the services that a cluster has ready pods with sidecars for and
 	// that these proxies know; Reached those of which they have a healthy endpoint there. Both
 	// by that cluster.
@@ -416,6 +419,23 @@ func (w *World) planes() []string {
 
 // signer is the authority of the istiod that serves a cluster.
 func (w *World) signer(cluster string) Signer { return w.Signers[w.Topology.Primary(cluster)] }
+
+// control is what an istiod knows of its peers, with a Problem where nobody looked.
+func (w *World) control(plane string) Control {
+	if c, ok := w.Controls[plane]; ok {
+		return c
+	}
+	return Control{Problem: "it was not looked at"}
+}
+
+// unviewed says why the endpoints in the caller of a cluster are not known; "" when they are.
+func (w *World) unviewed(cluster string) string {
+	v, ok := w.Views[cluster]
+	if ok && v.Problem == "" {
+		return ""
+	}
+	return fmt.Sprintf("the endpoints of the caller in %s could not be read: %s", cluster, or(v.Problem, "nobody looked"))
+}
 
 // apart says whether two clusters are in different networks.
 func (w *World) apart(a, b string) bool { return w.network(a) != w.network(b) }

@@ -184,6 +184,3 @@ func (c *Client) live(ctx context.Context, u *unstructured.Unstructured) (*unstr
 	}
 	return found, err == nil, err
 }
-
-// IsConflict says whether err is a write that met another one; trying again is right.
-func IsConflict(err error) bool { return apierrors.IsConflict(err) }

@@ -9,8 +9,7 @@
 // that came through, and a TLS dialler that keeps the chain that it was
 // served. All of it is controlled over an admin port on loopback, which only the API
 // server's port-forward reaches. It is also the prober that stays in each cluster and exports its
-// row of the matrix (prober). The same program, run once in a container beside the
-// clusters, is a client outside of the mesh (get).
+// row of the matrix (prober).
 //
 // It refuses to know Kubernetes, Istio or the topology: what an answer means is judged by
 // package verify, which also checks the pod's name against the API instead of believing it.

@@ -29,6 +29,7 @@ func knock(ctx context.Context, r KnockRequest) (KnockReport, error) {
 	var rep KnockReport
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
+	served := make(chan string, 1) // a handshake may outlast the request that it is for
 	if r.TLS {
 		config := &tls.Config{
 			ServerName: r.SNI,
@@ -37,7 +38,7 @@ func knock(ctx context.Context, r KnockRequest) (KnockReport, error) {
 			InsecureSkipVerify:     true, //nolint:gosec // judged by verify
 			SessionTicketsDisabled: true,
 			VerifyConnection: func(state tls.ConnectionState) error {
-				rep.Served = identity(state.PeerCertificates[0])
+				served <- identity(state.PeerCertificates[0])
 				return nil
 			},
 		}
@@ -53,8 +54,12 @@ func knock(ctx context.Context, r KnockRequest) (KnockReport, error) {
 		transport.DialContext = (&tls.Dialer{Config: config}).DialContext
 	}
 	path := "/" + strings.TrimPrefix(r.Path, "/")
-	rep.Outcome = request(ctx, &http.Client{Transport: transport}, "http://"+r.Addr+path, r.Host, bounded(r.Timeout))
+	rep.Outcome = request(ctx, &http.Client{Transport: transport, CheckRedirect: stay}, "http://"+r.Addr+path, r.Host, bounded(r.Timeout))
 	rep.Outcome.Count = 1
+	select {
+	case rep.Served = <-served:
+	default:
+	}
 	return rep, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -71,6 +72,18 @@ func TestAPlaintextKnockIsAnswered(t *testing.T) {
 	}
 	if rep, err := knock(t.Context(), KnockRequest{Addr: "127.0.0.1:1"}); err != nil || rep.Outcome.Error != ErrRefused {
 		t.Errorf("closed port: %+v, %v", rep, err)
+	}
+}
+
+// TestAKnockGoesNowhereElse: what answers is what is judged, and not where that sends people to.
+func TestAKnockGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(newApp(Answer{Pod: "elsewhere"}))
+	t.Cleanup(elsewhere.Close)
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusMovedPermanently))
+	t.Cleanup(server.Close)
+	if rep, err := knock(t.Context(), KnockRequest{Addr: server.Listener.Addr().String()}); err != nil || rep.Outcome.Status != http.StatusMovedPermanently {
+		t.Errorf("%+v, %v", rep, err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (r RunRequest) run(ctx context.Context, rec *record) {
 		MaxIdleConnsPerHost: maxInFlight,
 	}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: transport, CheckRedirect: stay}
 	if r.Rate > 0 {
 		r.paced(ctx, client, rec)
 	} else {
@@ -134,6 +134,9 @@ func (r RunRequest) once(ctx context.Context, client *http.Client, rec *record) 
 	}
 	rec.add(o, sent, time.Since(sent))
 }
+
+// stay keeps a client from following redirects: what was asked is what is judged.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // request sends one GET and says how it ended.
 func request(ctx context.Context, client *http.Client, url, host string, timeout time.Duration) Outcome {

@@ -23,20 +23,16 @@ const (
 
 // Main runs a sub-command: "serve" until ctx ends, and then returns nil within a fraction of a
 // second, for nothing that it serves is worth waiting for; "prober" asks the probers of other
-// clusters and exports what came of it (see RunProber), in the same way; "get" sends one request
-// (see Get) and prints what came as JSON.
-func Main(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+// clusters and exports what came of it (see RunProber), in the same way.
+func Main(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("meshfed-probe", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.Arg(0) == "get" {
-		return get(ctx, flags.Args()[1:], stdout, stderr)
-	}
 	role := flags.Arg(0)
 	if role != "prober" && (flags.NArg() != 1 || role != "serve") {
-		return errors.New("usage: meshfed-probe serve | prober [flags] PEER... | get [-host HOST] [-timeout DURATION] URL")
+		return errors.New("usage: meshfed-probe serve | prober [flags] PEER...")
 	}
 	self := Answer{Pod: getenv(EnvPod), UID: getenv(EnvUID)}
 	if self.Pod == "" {

@@ -152,7 +152,7 @@ func (o ProberOptions) ask(ctx context.Context, peer string, row *row) {
 
 // proberClient follows no redirect and asks no proxy of the environment.
 func proberClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: &http.Transport{}, CheckRedirect: stay}
 }
 
 // seen is how one request ended: outcome is "answered" or the class of what was wrong.

@@ -4,7 +4,6 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -108,8 +107,7 @@ func TestRowMetrics(t *testing.T) {
 	r.set("east", answered, at, at.Add(20*time.Millisecond))
 	r.set("north", answered, at, at.Add(20*time.Millisecond))
 	r.set("north", seen{outcome: ErrTimeout}, at.Add(10*time.Second), at.Add(15*time.Second))
-	var b bytes.Buffer
-	r.write(&b)
+	b := r.text()
 	for _, want := range []string{
 		`meshfed_check_status{from="west",to="east",suite="prober"} 0`,
 		`meshfed_check_status{from="west",to="north",suite="prober"} 3`,
@@ -121,13 +119,42 @@ func TestRowMetrics(t *testing.T) {
 		`meshfed_prober_requests_total{from="west",to="north",outcome="timeout"} 1`,
 		`meshfed_prober_peer_info{from="west",to="east",identity="` + idEast + `",pod="prober-1"} 1`,
 	} {
-		if !strings.Contains(b.String(), want+"\n") {
-			t.Errorf("%s is missing in\n%s", want, b.String())
+		if !strings.Contains(b, want+"\n") {
+			t.Errorf("%s is missing in\n%s", want, b)
 		}
 	}
-	if strings.Contains(b.String(), `last_success_timestamp_seconds{from="west",to="odd`) {
+	if strings.Contains(b, `last_success_timestamp_seconds{from="west",to="odd`) {
 		t.Error("a peer that never answered has a last success")
 	}
+}
+
+// stalled is somebody who asks for metrics and does not read them.
+type stalled struct {
+	http.ResponseWriter
+	during func()
+}
+
+func (s stalled) Write(p []byte) (int, error) {
+	s.during()
+	return len(p), nil
+}
+
+func TestWhoDoesNotReadMetricsHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRow(westOptions("http://%s/"))
+	w := stalled{httptest.NewRecorder(), func() {
+		noted := make(chan struct{})
+		go func() {
+			r.set("east", seen{outcome: ErrRefused}, r.now(), r.now())
+			close(noted)
+		}()
+		select {
+		case <-noted:
+		case <-time.After(5 * time.Second):
+			t.Error("the prober waits for it")
+		}
+	}}
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 }
 
 func TestProberHealth(t *testing.T) {
@@ -193,7 +220,7 @@ func TestProberOptions(t *testing.T) {
 		"at least 1s":           append(append([]string{"-interval", "400ms"}, good...), "east"),
 		"flag provided but not": {"-nosuch"},
 	} {
-		err := Main(t.Context(), append([]string{"prober"}, args...), getenv, io.Discard, io.Discard)
+		err := Main(t.Context(), append([]string{"prober"}, args...), getenv, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: error %v, want %q", args, err, want)
 		}

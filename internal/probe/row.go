@@ -80,7 +80,7 @@ func (r *row) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch req.URL.Path {
 	case "/metrics":
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		r.write(w)
+		_, _ = io.WriteString(w, r.text()) // who asked has gone: nothing to be done
 	case "/readyz":
 		_, _ = io.WriteString(w, "ok\n")
 	case "/healthz":
@@ -109,8 +109,8 @@ func (r *row) silent() time.Duration {
 	return longest
 }
 
-// write prints all metrics, in a fixed order.
-func (r *row) write(w io.Writer) {
+// text is all metrics, in a fixed order.
+func (r *row) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	peers := slices.Sorted(maps.Keys(r.cells))
@@ -161,7 +161,7 @@ func (r *row) write(w io.Writer) {
 				sample(1, "identity", c.last.answer.Presented, "pod", c.last.answer.Pod)
 			}
 		})
-	_, _ = io.WriteString(w, b.String()) // who asked has gone: nothing to be done
+	return b.String()
 }
 
 // label quotes a label's value as the text form wants it.

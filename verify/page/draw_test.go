@@ -58,7 +58,7 @@ func TestTimeLine(t *testing.T) {
 	f := figures[0]
 	f.Checks, f.Ticks = nil, f.Ticks[:2]
 	want := figure{
-		ID: "f-cluster-00-cluster-01-a_20new_20fault", From: "cluster-00", To: "cluster-01", Variant: "a new fault",
+		ID: "f-cluster-00__cluster-01__a_20new_20fault", From: "cluster-00", To: "cluster-01", Variant: "a new fault",
 		Facts: []string{"the gateway is gone", "retries: none", "20 requests a second"}, Buckets: 8,
 		Legend: []band{
 			{Name: "cluster-00", Class: "s0", Path: "M0 100H0V0H2V50H3V100H6V0H8V100z", Total: 9, Label: "18.75%"},
@@ -74,7 +74,7 @@ func TestTimeLine(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	text := drawn(t, failing())
-	for _, words := range []string{`id="f-cluster-00-cluster-01-a_20new_20fault"`, `href="#f-cluster-00-cluster-01-a_20new_20fault"`, "lost 1", "fault at 0.2 s"} {
+	for _, words := range []string{`id="f-cluster-00__cluster-01__a_20new_20fault"`, `href="#f-cluster-00__cluster-01__a_20new_20fault"`, "lost 1", "fault at 0.2 s"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is missing", words)
 		}
@@ -93,6 +93,14 @@ func TestTimeLinesThatAreNone(t *testing.T) {
 		if text := drawn(t, r); strings.Contains(text, "<figure") || !strings.Contains(text, "<dt>timeline</dt>") {
 			t.Errorf("%s: it is drawn, or hidden", name)
 		}
+	}
+}
+
+// TestFiguresHaveNamesOfTheirOwn: names of clusters have hyphens.
+func TestFiguresHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	if a, b := figureID(verify.Result{From: "us", To: "west-east"}), figureID(verify.Result{From: "us-west", To: "east"}); a == b {
+		t.Errorf("both are %s", a)
 	}
 }
 
@@ -123,15 +131,22 @@ func TestDrawing(t *testing.T) {
 	if len(d.Nets) != 3 || len(d.Boxes) != 3 || d.Everyone {
 		t.Errorf("%+v", d)
 	}
-	var arcs []string
-	for _, a := range d.Arcs {
-		arcs = append(arcs, a.Text)
+	known := func(r *verify.Report, want ...string) {
+		t.Helper()
+		var arcs []string
+		for _, a := range drawingOf(r).Arcs {
+			arcs = append(arcs, a.Text)
+		}
+		if diff := cmp.Diff(want, arcs); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 	// The third knows nobody, and is known by both.
-	want := []string{"cluster-00 and cluster-01 know each other", "cluster-00 knows cluster-02", "cluster-01 knows cluster-02"}
-	if diff := cmp.Diff(want, arcs); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	known(failing(), "cluster-00 and cluster-01 know each other", "cluster-00 knows cluster-02", "cluster-01 knows cluster-02")
+	// The first knows the third alone, and is known by the second alone.
+	one := made(3, 1, always(verify.Pass))
+	one.Members[0].Knows, one.Members[1].Knows, one.Members[2].Knows = []string{"cluster-02"}, []string{"cluster-00"}, nil
+	known(one, "cluster-01 knows cluster-00", "cluster-00 knows cluster-02")
 	if lines := d.Boxes[2].Lines; len(lines) != 2 || lines[1].Text != "served by cluster-00" {
 		t.Errorf("the remote is drawn as %+v", lines)
 	}

@@ -149,8 +149,9 @@ func everyone(members []verify.Member) bool {
 // arcs join those who know each other; one that is known without knowing gets the arrow alone.
 func (d *drawing) arcs(middle map[string]int) {
 	knows := func(a, b verify.Member) bool { return slices.Contains(a.Knows, b.Name) }
-	for i, a := range d.Members {
+	for i := range d.Members {
 		for k, b := range d.Members[i+1:] {
+			a := d.Members[i]
 			there, back := knows(a, b), knows(b, a)
 			if !there && !back {
 				continue

@@ -97,7 +97,7 @@ func plain(r *verify.Report) (*verify.Report, error) {
 }
 
 func templates() (*template.Template, error) {
-	t, err := template.New("").Funcs(template.FuncMap{"seconds": seconds, "percent": percent, "number": number, "lower": strings.ToLower, "anchor": anchor}).ParseFS(files, "*.tmpl")
+	t, err := template.New("").Funcs(template.FuncMap{"seconds": seconds, "lower": strings.ToLower}).ParseFS(files, "*.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's template: %w", err)
 	}
@@ -155,15 +155,20 @@ func number(f float64) string {
 	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(f, 'f', 2, 64), "0"), ".")
 }
 
-// anchor is a name as an id of the page.
+// anchor is a name of several words as an id of the page. What stands between words is in none.
 func anchor(words ...string) string {
 	var b strings.Builder
-	for _, c := range strings.Join(words, "-") {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-':
-			b.WriteRune(c)
-		default:
-			fmt.Fprintf(&b, "_%x", c)
+	for i, word := range words {
+		if i > 0 {
+			b.WriteString("__")
+		}
+		for _, c := range word {
+			switch {
+			case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-':
+				b.WriteRune(c)
+			default:
+				fmt.Fprintf(&b, "_%x", c)
+			}
 		}
 	}
 	return b.String()

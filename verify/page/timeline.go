@@ -132,31 +132,39 @@ func figureID(c verify.Result) string { return "f-" + anchor(c.From, c.To, c.Var
 // figuresOf draws the time lines, those with a check that did not pass first when there is no
 // room for all; then it says how many are left out.
 func figuresOf(r *verify.Report) (drawn []figure, leftOut int) {
-	var all []figure
+	about := func(c verify.Result) [4]string { return [4]string{c.Suite, c.From, c.To, c.Variant} }
+	checks := map[[4]string][]check{}
+	var lines []verify.Result // results with a time line
 	for _, c := range r.Checks {
-		if t, ok := timelineOf(c); ok {
-			f := t.figure(c, t.classes(r.Clusters))
-			for _, other := range r.Checks {
-				if other.Suite == c.Suite && other.From == c.From && other.To == c.To && other.Variant == c.Variant {
-					f.Checks = append(f.Checks, check{Result: other, Status: of(other.Status)})
-				}
-			}
-			all = append(all, f)
+		checks[about(c)] = append(checks[about(c)], check{Result: c, Status: of(c.Status)})
+		if _, ok := c.Evidence[timelineKey]; ok {
+			lines = append(lines, c)
 		}
 	}
-	worst := func(f figure) int {
+	worst := func(c verify.Result) int {
 		return slices.IndexFunc(statuses(), func(s status) bool {
-			return slices.ContainsFunc(f.Checks, func(c check) bool { return c.Status.Name == s.Name })
+			return slices.ContainsFunc(checks[about(c)], func(c check) bool { return c.Status.Name == s.Name })
 		})
 	}
-	slices.SortStableFunc(all, func(a, b figure) int { return worst(a) - worst(b) })
+	slices.SortStableFunc(lines, func(a, b verify.Result) int { return worst(a) - worst(b) })
 	room := roomForFigures
-	for i, f := range all {
-		if room -= f.size(); room < 0 {
-			return all[:i], len(all) - i
+	for _, c := range lines {
+		t, ok := timelineOf(c)
+		switch {
+		case !ok:
+		case room < 0:
+			leftOut++
+		default:
+			f := t.figure(c, t.classes(r.Clusters))
+			f.Checks = checks[about(c)]
+			if room -= f.size(); room < 0 {
+				leftOut++
+				continue
+			}
+			drawn = append(drawn, f)
 		}
 	}
-	return all, 0
+	return drawn, leftOut
 }
 
 // size is about what a figure takes in the page.

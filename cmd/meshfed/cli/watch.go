@@ -52,11 +52,15 @@ func (w *watcher) check(c *cobra.Command, suites []string) error {
 	if !w.on {
 		return nil
 	}
-	if passive := c.Flags().Lookup("passive"); passive != nil && passive.Changed {
-		return usage(diag.Hint(errors.New("--watch and --passive exclude each other: a watch has probes of its own"), "leave one of the two out"))
-	}
-	if c.Flags().Changed("baseline") {
-		return usage(diag.Hint(errors.New("--watch and --baseline exclude each other: a watch compares each round with the one before"), "leave one of the two out"))
+	for _, other := range [][2]string{
+		{"passive", "a watch has probes of its own"},
+		{"baseline", "a watch compares each round with the one before"},
+		{"disruptive", "a watch breaks nothing"},
+		{"live", "a watch sends no load to draw"},
+	} {
+		if c.Flags().Changed(other[0]) {
+			return usage(diag.Hint(fmt.Errorf("--watch and --%s exclude each other: %s", other[0], other[1]), "leave one of the two out"))
+		}
 	}
 	if w.interval < verify.LeastInterval {
 		return usage(diag.Hint(fmt.Errorf("--interval is %s, and proxies and control planes are asked in each round", w.interval), fmt.Sprintf("write %s or more", verify.LeastInterval)))

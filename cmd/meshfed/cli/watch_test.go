@@ -31,6 +31,8 @@ func TestWatchRefuses(t *testing.T) {
 		{[]string{"--watch", "--interval", "1s"}, "--interval is 1s", "write 5s or more"},
 		{[]string{"--watch", "--suite", "trust,failover"}, `the suite "failover" is not watched`, "without --watch"},
 		{[]string{"--watch", "--passive"}, "--watch and --passive exclude each other", "leave one of the two out"},
+		{[]string{"--watch", "--disruptive"}, "--watch and --disruptive exclude each other", "leave one of the two out"},
+		{[]string{"--watch", "--live"}, "--watch and --live exclude each other", "leave one of the two out"},
 		{[]string{"--watch", "--baseline", "last"}, "--watch and --baseline exclude each other", "leave one of the two out"},
 	} {
 		h.call(append([]string{"verify", "-f", path}, test.args...)...).hinted(t, wrong, test.says, test.hint)
