@@ -17,8 +17,8 @@ type Service struct {
 	// Failover says that other clusters shall answer when the local one can not: outlier detection
 	// must then reach its callers. Default: false.
 	Failover bool `json:"failover,omitempty"`
-	// Callers are namespace/serviceaccount. The proxy of one of their pods is asked what it knows
-	// of the service. Default: the proxy of verify's own caller.
+	// Callers are namespace/serviceaccount. Policies must let each of them in, and the proxy of one
+	// of their pods is asked what it knows of the service. Default: the proxy of verify's own caller.
 	Callers []string `json:"callers,omitempty"`
 	// Probe asks for bounded requests to its first HTTP port from verify's caller in each cluster.
 	// Default: none; the service is only looked at.
