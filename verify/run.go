@@ -91,7 +91,8 @@ var ErrBusy = errors.New("another verify is under way")
 //
 // An error with a nil report means that nothing was judged: a suite or cluster that does not
 // exist, ErrBusy, or the end of ctx. An error beside a report means that the probe's
-// namespace could not be seen to be gone. It is safe to run again after either.
+// namespace, or that of a watch that was killed, could not be seen to be gone. It is safe to
+// run again after either.
 func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	suites, err := chosen(mesh.Topology, options)
 	if err != nil {
@@ -120,6 +121,9 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	judged := time.Now()
 	removed := s.remove(ctx) // after an interrupt, too
+	if s.swept != nil {
+		removed = errors.Join(removed, <-s.swept)
+	}
 	if report == nil {
 		return nil, errors.Join(err, removed)
 	}

@@ -43,6 +43,8 @@ type session struct {
 	results []Result
 	// restored are the faults of a run that was killed, which this one has undone.
 	restored []string
+	// swept gets what became of the namespaces of a watch that was killed; nil when nobody looks.
+	swept chan error
 }
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
@@ -149,6 +151,9 @@ func (s *session) prove(ctx context.Context) error {
 	if err := s.claim(ctx, beating); err != nil {
 		return err
 	}
+	// A killed watch shows only after seconds that it is dead: the proof goes on meanwhile.
+	s.swept = make(chan error, 1)
+	go func() { s.swept <- s.joined(func(m *member) error { return m.sweep(ctx) }) }()
 	s.observe(ctx)
 	return ctx.Err()
 }
@@ -244,10 +249,15 @@ func (s *session) observe(ctx context.Context) {
 func (s *session) remove(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, hurry)
 	defer cancel()
+	return s.joined(func(m *member) error { return m.remove(ctx) })
+}
+
+// joined runs f for every member at once and returns all errors.
+func (s *session) joined(f func(*member) error) error {
 	var mu sync.Mutex
 	var errs []error
 	s.each(func(m *member) {
-		err := m.remove(ctx)
+		err := f(m)
 		mu.Lock()
 		defer mu.Unlock()
 		errs = append(errs, err)
