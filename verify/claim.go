@@ -122,7 +122,7 @@ func (m *member) sweep(ctx context.Context) error {
 	if m.client == nil {
 		return nil
 	}
-	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	looking, cancel := context.WithTimeout(ctx, m.looking())
 	defer cancel()
 	ns := &corev1.Namespace{}
 	err := m.client.Get(looking, types.NamespacedName{Name: m.mesh.Topology.WatchNamespace()}, ns)
@@ -205,13 +205,15 @@ func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
 }
 
 // beat renews the namespace until ctx ends. A renewal that fails is tried again; a run that
-// can not reach the API has nothing to lock.
+// can not reach the API has nothing to lock. A watch is told when none has come through for so long
+// that others take it for dead.
 func (m *member) beat(ctx context.Context) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	m.mu.Lock()
 	mine := m.claims
 	m.mu.Unlock()
+	heard, silent := time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -227,8 +229,18 @@ func (m *member) beat(ctx context.Context) {
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationAlive, time.Now().UTC().Format(time.RFC3339Nano))
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
 		one, cancel := context.WithTimeout(ctx, heartbeat)
-		_ = c.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
+		err := c.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
 		cancel()
+		switch {
+		case err == nil:
+			heard, silent = time.Now(), false
+		case !silent && time.Since(heard) >= deadAfter:
+			silent = true // told once
+			select {
+			case m.wake <- struct{}{}:
+			default: // nobody listens, or has been told already
+			}
+		}
 	}
 }
 

@@ -63,6 +63,8 @@ func (m *member) census(ctx context.Context) census {
 	if c.problem != "" {
 		return c
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.looking())
+	defer cancel()
 	var pods corev1.PodList
 	if err := m.client.List(ctx, &pods); err != nil {
 		c.problem = sentence(m.client.Explain(err, "listing pods"))

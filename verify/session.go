@@ -29,6 +29,10 @@ type session struct {
 	// seen is not looked for again: the next round does.
 	settling time.Duration
 	oneLook  bool
+	// answering bounds the wait for one answer.
+	answering time.Duration
+	// wake is told of a cluster that has fallen silent; nil but in a watch.
+	wake chan struct{}
 	// before are the requests that the clients had sent when the run began, sent those of the
 	// probes since.
 	before map[string]int64
@@ -55,7 +59,7 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),
-		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin,
+		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin, answering: answerWithin,
 		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
 			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
@@ -72,6 +76,9 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	}
 	return s
 }
+
+// looking bounds a look at an API server, a control plane or a proxy.
+func (s *session) looking() time.Duration { return min(lookWithin, s.answering) }
 
 // requests counts what was sent so far.
 func (s *session) requests() *Requests {
