@@ -39,6 +39,11 @@ type Verify struct {
 	// dns, services.
 	// Default: all that apply.
 	Suites []string `json:"suites,omitempty"`
+	// Proxies of each cluster that are asked for their endpoints and certificates, spread over its
+	// namespaces, 1 to 1000; diagnose and --passive ask as many. Default: 20. Each costs a port-forward
+	// through the API server, and a busy one passes that many on in a few seconds; what has not answered
+	// after 30s is not waited for.
+	Proxies int `json:"proxies"`
 	// Failover holds the thresholds of the failover suite.
 	Failover Failover `json:"failover"`
 	// Probe is what verify sends into the mesh.

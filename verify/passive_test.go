@@ -13,6 +13,8 @@ import (
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -188,6 +190,24 @@ func TestSampleIsSpreadOut(t *testing.T) {
 	}
 	if got := sample(100, 4); !slices.Equal(got, []int{0, 25, 50, 75}) {
 		t.Errorf("four of a hundred: %v", got)
+	}
+}
+
+// TestAsManyProxiesAreAskedAsTheFileSays, by whatever command.
+func TestAsManyProxiesAreAskedAsTheFileSays(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	m.Topology.Spec.Verify.Proxies = 2
+	fakes["west"].Forwards(t, nil) // no pod answers: it is asked all the same
+	of := census{}
+	for _, name := range []string{"a", "b", "c"} {
+		pod := running(name, nil)
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+		of.pods = append(of.pods, *pod)
+	}
+	got, _ := member1(t, m, SuiteDiscovery).scan(t.Context(), of, nil)
+	if asked := got.views.Proxies + len(got.views.Unread); asked != 2 || got.views.Total != 3 {
+		t.Errorf("%d of %d were asked", asked, got.views.Total)
 	}
 }
 

@@ -32,7 +32,7 @@ func testTopology() *topology.Topology {
 	t := &topology.Topology{Metadata: topology.Metadata{Name: "usmesh"}}
 	t.Spec.Clusters = []topology.Cluster{cluster("west", "us-west"), cluster("east", "us-east")}
 	t.Spec.Mesh = topology.Mesh{ID: "usmesh", TrustDomain: "cluster.local"}
-	t.Spec.Verify.Probe.Namespace = testNamespace
+	t.Spec.Verify.Probe.Namespace, t.Spec.Verify.Proxies = testNamespace, 20
 	t.Spec.Verify.Failover = topology.Failover{Rate: 20, Within: topology.Duration(5 * time.Second), LostAtMost: 10, BackWithin: topology.Duration(10 * time.Second)}
 	return t
 }
