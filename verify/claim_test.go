@@ -64,7 +64,7 @@ func TestVerifyRemovesWhatAKilledWatchLeft(t *testing.T) {
 		"killed long ago":      {claimed(watchNamespace, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)), false, Options{}, false},
 		"alive":                {claimed(watchNamespace, now()), true, Options{}, true},
 		"somebody else's":      {foreign, false, Options{}, true},
-		"not by a passive one": {claimed(watchNamespace, now()), false, Options{Passive: true}, true},
+		"not by a passive one": {claimed(watchNamespace, now()), false, Options{Access: Passive}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

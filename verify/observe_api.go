@@ -111,7 +111,7 @@ func (m *member) roots(ctx context.Context) Roots {
 		return r
 	}
 	namespaces := []string{topology.SystemNamespace}
-	if m.why() == "" && !m.options.Passive {
+	if m.why() == "" && m.options.Access.probes() {
 		namespaces = append(namespaces, m.namespace)
 	}
 	for _, ns := range namespaces {
@@ -187,10 +187,10 @@ func (m *member) control(ctx context.Context) Control {
 	if c.Problem != "" {
 		return c
 	}
-	reads := !m.options.Passive
-	if reads || m.options.Secrets {
+	reads := m.options.Access.secrets()
+	if reads {
 		err := m.remoteSecrets(ctx, c.Secrets, c.Expires)
-		if err != nil && reads {
+		if err != nil && m.options.Access.probes() {
 			c.Problem = sentence(err)
 			return c
 		}

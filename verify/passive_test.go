@@ -32,7 +32,7 @@ func TestAPassiveRunWritesNothingAndReadsNoSecret(t *testing.T) {
 	t.Parallel()
 	f := newFakeMesh(t)
 	f.withoutSecrets()
-	r, err := Run(t.Context(), f.mesh, Options{Passive: true})
+	r, err := Run(t.Context(), f.mesh, Options{Access: Passive})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestAPassiveRunWritesNothingAndReadsNoSecret(t *testing.T) {
 			t.Errorf("written in %s: %v", name, w)
 		}
 	}
-	if _, err := Run(t.Context(), f.mesh, Options{Passive: true, Suites: []string{SuiteWeights}}); err == nil || !strings.Contains(err.Error(), "sends requests") {
+	if _, err := Run(t.Context(), f.mesh, Options{Access: Passive, Suites: []string{SuiteWeights}}); err == nil || !strings.Contains(err.Error(), "sends requests") {
 		t.Errorf("a suite that needs probes: %v", err)
 	}
 }
@@ -72,7 +72,7 @@ func TestBrokenMeshesFailWithoutProbes(t *testing.T) {
 			f := newFakeMesh(t)
 			tc.breakIt(t, f)
 			f.withoutSecrets()
-			r, err := Run(t.Context(), f.mesh, Options{Passive: true})
+			r, err := Run(t.Context(), f.mesh, Options{Access: Passive})
 			if err != nil {
 				t.Fatal(err)
 			}

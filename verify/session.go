@@ -54,7 +54,7 @@ type session struct {
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
 	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
-		return options.Passive && !c.passive(options.Secrets) || !options.Passive && c.alone()
+		return !c.judged(options.Access)
 	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
@@ -62,7 +62,7 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin, answering: answerWithin,
 		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Access: options.Access,
 			Now: now, Took: map[Fact]time.Duration{}, Disruptive: options.Disruptive,
 		},
 	}
