@@ -180,8 +180,7 @@ func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
 	var unseen error
 	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + ns.Name + " of " + c.Cluster, Interval: heartbeat / 4, Deadline: deadAfter},
 		func(context.Context) (bool, string, error) {
-			// Not cut off by the deadline of the wait: client-go complains on stderr about a body
-			// that it could not read.
+			// Not cut off by the deadline of the wait: the last look must be a whole one.
 			one, cancel := context.WithTimeout(ctx, heartbeat)
 			defer cancel()
 			now := &corev1.Namespace{}
