@@ -90,6 +90,7 @@ func boundaries() []field {
 		{"spec.clusters[west].istio", []string{"{}", "{values: {a: b}}", "{meshConfig: {a: b}}"}, []string{"{version: 1.31.0}", "{values: a}", "{values: {revision: a}}", "{meshConfig: {trustDomain: a}}"}},
 		{"spec.clusters[west].addons", []string{"[]"}, []string{"[Prometheus]", "Kiali"}},
 		{"spec.verify.suites", []string{"[]", "[trust]", "[trust, discovery, weights, locality, failover, authorization, gateway, dns, services]"}, []string{"[Trust]", "[trust, trust]", "trust", `[""]`}},
+		{"spec.verify.proxies", []string{"1", "1000"}, []string{"0", "1001", "all"}},
 		{"spec.verify.failover.rate", []string{"1", "1000"}, []string{"0", "1001", "2.5"}},
 		{"spec.verify.failover.within", []string{"1s", "1h"}, []string{"999ms", "61m", "10"}},
 		{"spec.verify.failover.lostAtMost", []string{"0", "100000"}, []string{"-1", "100001"}},

@@ -42,6 +42,7 @@ func (m *Manage) preset() {
 	*m = Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}
 }
 func (n *Node) preset()         { n.Role = RoleControlPlane }
+func (v *Verify) preset()       { v.Proxies = 20 }
 func (p *Probe) preset()        { p.Namespace = "meshfed-verify" }
 func (p *ServiceProbe) preset() { p.Path, p.Requests = "/", 20 }
 func (f *Failover) preset() {

@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 		"credentials":            {spec.Credentials, Credentials{Lifetime: Duration(720 * time.Hour), Refresh: RefreshManual}},
 		"containerNetwork":       {spec.ContainerNetwork, ""},
 		"namespaces":             {spec.Namespaces, []Namespace(nil)},
+		"proxies":                {spec.Verify.Proxies, 20},
 		"failover":               {spec.Verify.Failover, Failover{Rate: 20, Within: Duration(10 * time.Second), LostAtMost: 40, BackWithin: Duration(time.Minute)}},
 		"probe":                  {spec.Verify.Probe, Probe{Namespace: "meshfed-verify"}},
 		"suites":                 {spec.Verify.Suites, []string(nil)},

@@ -17,8 +17,8 @@ type Service struct {
 	// Failover says that other clusters shall answer when the local one can not: outlier detection
 	// must then reach its callers. Default: false.
 	Failover bool `json:"failover,omitempty"`
-	// Callers are namespace/serviceaccount. The proxy of one of their pods is asked what it knows
-	// of the service. Default: the proxy of verify's own caller.
+	// Callers are namespace/serviceaccount. Policies must let each of them in, and the proxy of one
+	// of their pods is asked what it knows of the service. Default: the proxy of verify's own caller.
 	Callers []string `json:"callers,omitempty"`
 	// Probe asks for bounded requests to its first HTTP port from verify's caller in each cluster.
 	// Default: none; the service is only looked at.
@@ -39,6 +39,11 @@ type Verify struct {
 	// dns, services.
 	// Default: all that apply.
 	Suites []string `json:"suites,omitempty"`
+	// Proxies of each cluster that are asked for their endpoints and certificates, spread over its
+	// namespaces, 1 to 1000; diagnose and --passive ask as many. Default: 20. Each costs a port-forward
+	// through the API server, and a busy one passes that many on in a few seconds; what has not answered
+	// after 30s is not waited for.
+	Proxies int `json:"proxies"`
 	// Failover holds the thresholds of the failover suite.
 	Failover Failover `json:"failover"`
 	// Probe is what verify sends into the mesh.

@@ -131,6 +131,7 @@ func (c *collector) verify(v *Verify) {
 		}
 		seen[suite] = true
 	}
+	c.number("spec.verify.proxies", v.Proxies, 1, 1000)
 	c.number("spec.verify.failover.rate", v.Failover.Rate, 1, 1000)
 	c.number("spec.verify.failover.lostAtMost", v.Failover.LostAtMost, 0, 100000)
 	c.between("spec.verify.failover.within", v.Failover.Within, time.Second, time.Hour)

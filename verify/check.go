@@ -116,18 +116,18 @@ func selected(suites []string) []Check {
 	return some
 }
 
-// passive says whether a check rests only on what is seen without a probe, and without a Secret
-// unless those may be read.
-func (c Check) passive(secrets bool) bool {
+// judged says whether a check rests on what can be seen with some access only. FactReach is for runs
+// without probes: others know it better.
+func (c Check) judged(a Access) bool {
+	if a.probes() {
+		return !slices.Contains(c.Needs, FactReach)
+	}
 	seen := []Fact{FactControl, FactNodes, FactGateways, FactViews, FactHeld, FactReach}
-	if secrets {
+	if a.secrets() {
 		seen = append(seen, FactSigners, FactRoots, FactServed)
 	}
 	return !slices.ContainsFunc(c.Needs, func(f Fact) bool { return !slices.Contains(seen, f) })
 }
-
-// alone says whether a check is for runs without probes only: others know it better.
-func (c Check) alone() bool { return slices.Contains(c.Needs, FactReach) }
 
 // PassiveSuites lists the suites of which something can be proven without probes.
 func PassiveSuites() []string { return []string{SuiteTrust, SuiteDiscovery} }

@@ -110,46 +110,106 @@ func (m *member) clear(ctx context.Context) error {
 		}
 	}
 	m.state(fmt.Sprintf("removing what an earlier verify left in %s", m.name))
-	return m.delete(ctx)
+	return m.bury(ctx, ns)
 }
 
-// dead returns nil when nobody renews a namespace of verify, ErrBusy when somebody does.
-func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
-	seen := ns.Annotations[annotationAlive]
-	if t, err := time.Parse(time.RFC3339Nano, seen); err == nil && time.Since(t) > longDead {
+// sweep removes the namespace of a watch that was killed. One that lives says so within a heartbeat
+// and stays; a cluster that can not be asked has somebody else who says so.
+func (m *member) sweep(ctx context.Context) error {
+	if m.client == nil {
 		return nil
 	}
-	busy := diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, c.Cluster, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
-	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + ns.Name + " of " + c.Cluster, Interval: heartbeat / 4, Deadline: deadAfter},
-		func(context.Context) (bool, string, error) {
-			// Not cut off by the deadline of the wait: client-go complains on stderr about a body
-			// that it could not read.
-			one, cancel := context.WithTimeout(ctx, heartbeat)
-			defer cancel()
-			now := &corev1.Namespace{}
-			err := c.Get(one, types.NamespacedName{Name: ns.Name}, now)
-			switch {
-			case kube.Absent(err) || (err == nil && now.DeletionTimestamp != nil):
-				return true, "", nil
-			case err == nil && now.Annotations[annotationAlive] != seen:
-				return false, "", poll.Stop(busy)
-			}
-			return false, "no sign of life", err
-		})
-	if errors.Is(err, poll.ErrDeadline) {
+	looking, cancel := context.WithTimeout(ctx, m.looking())
+	defer cancel()
+	ns := &corev1.Namespace{}
+	err := m.client.Get(looking, types.NamespacedName{Name: m.mesh.Topology.WatchNamespace()}, ns)
+	if err != nil || ns.Labels[LabelVerify] != "true" || ns.DeletionTimestamp != nil {
+		return nil
+	}
+	if err = dead(ctx, m.client, ns); err == nil {
+		m.state(fmt.Sprintf("removing what a killed watch left in %s", m.name))
+		err = m.bury(ctx, ns)
+	}
+	if errors.Is(err, ErrBusy) || ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
+// bury removes a namespace that nobody renews and blocks until it is gone. It returns ErrBusy, and
+// leaves it, when somebody has renewed it since it was last seen.
+func (m *member) bury(ctx context.Context, ns *corev1.Namespace) error {
+	seen := ns.Annotations[annotationAlive]
+	for ns.DeletionTimestamp == nil {
+		err := m.client.Delete(ctx, ns.DeepCopy(), client.Preconditions{UID: &ns.UID, ResourceVersion: &ns.ResourceVersion})
+		if err == nil || kube.Absent(err) {
+			break
+		}
+		if !apierrors.IsConflict(err) {
+			return m.client.Explain(err, "removing namespace "+ns.Name)
+		}
+		err = m.client.Get(ctx, types.NamespacedName{Name: ns.Name}, ns)
+		if kube.Absent(err) {
+			break
+		}
+		if err != nil {
+			return m.client.Explain(err, "looking at namespace "+ns.Name)
+		}
+		if ns.Annotations[annotationAlive] != seen {
+			return busy(m.client, ns)
+		}
+	}
+	m.hasten(ctx, ns.Name)
+	return m.gone(ctx, ns.Name)
+}
+
+func busy(c *kube.Client, ns *corev1.Namespace) error {
+	return diag.Hint(fmt.Errorf("%w in %s: %s", ErrBusy, c.Cluster, or(ns.Annotations[annotationBy], "by somebody unknown")), "wait until it is over")
+}
+
+// dead returns nil when nobody renews a namespace of verify, ErrBusy when somebody does, and another
+// error when that could not be seen. ns is then as it was last seen.
+func dead(ctx context.Context, c *kube.Client, ns *corev1.Namespace) error {
+	seen := ns.Annotations[annotationAlive]
+	if t, err := time.Parse(time.RFC3339Nano, seen); err == nil && time.Since(t) > longDead {
+		return nil
+	}
+	var unseen error
+	err := poll.Until(ctx, poll.Options{What: "a sign of life in namespace " + ns.Name + " of " + c.Cluster, Interval: heartbeat / 4, Deadline: deadAfter},
+		func(context.Context) (bool, string, error) {
+			// Not cut off by the deadline of the wait: the last look must be a whole one.
+			one, cancel := context.WithTimeout(ctx, heartbeat)
+			defer cancel()
+			now := &corev1.Namespace{}
+			unseen = c.Get(one, types.NamespacedName{Name: ns.Name}, now)
+			if kube.Absent(unseen) {
+				return true, "", nil
+			}
+			if unseen != nil {
+				return false, "no sign of life", unseen
+			}
+			*ns = *now
+			if ns.DeletionTimestamp == nil && ns.Annotations[annotationAlive] != seen {
+				return false, "", poll.Stop(busy(c, ns))
+			}
+			return ns.DeletionTimestamp != nil, "no sign of life", nil
+		})
+	if errors.Is(err, poll.ErrDeadline) && unseen == nil {
+		return nil // who could not be asked at the end may have spoken
+	}
+	return err
+}
+
 // beat renews the namespace until ctx ends. A renewal that fails is tried again; a run that
-// can not reach the API has nothing to lock.
+// can not reach the API has nothing to lock. A watch is told when none has come through for so long
+// that others take it for dead.
 func (m *member) beat(ctx context.Context) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	m.mu.Lock()
 	mine := m.claims
 	m.mu.Unlock()
+	heard, silent := time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -165,8 +225,18 @@ func (m *member) beat(ctx context.Context) {
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, annotationAlive, time.Now().UTC().Format(time.RFC3339Nano))
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
 		one, cancel := context.WithTimeout(ctx, heartbeat)
-		_ = c.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
+		err := c.Patch(one, ns, client.RawPatch(types.MergePatchType, patch))
 		cancel()
+		switch {
+		case err == nil:
+			heard, silent = time.Now(), false
+		case !silent && time.Since(heard) >= deadAfter:
+			silent = true // told once
+			select {
+			case m.wake <- struct{}{}:
+			default: // nobody listens, or has been told already
+			}
+		}
 	}
 }
 
@@ -182,7 +252,7 @@ func (m *member) remove(ctx context.Context) error {
 	if err := m.drop(ctx); err != nil {
 		return err
 	}
-	err := m.gone(ctx)
+	err := m.gone(ctx, m.namespace)
 	if ctx.Err() != nil {
 		return nil // interrupted: the API has accepted it and ends it alone
 	}
@@ -202,38 +272,34 @@ func (m *member) bears(ctx context.Context, unheard map[string]string) bool {
 	return err == nil && ns.Annotations[annotationBy] == unheard[annotationBy] && ns.Annotations[annotationAlive] == unheard[annotationAlive]
 }
 
-// delete removes the namespace and blocks until it is gone.
-func (m *member) delete(ctx context.Context) error {
-	if err := m.drop(ctx); err != nil {
-		return err
-	}
-	return m.gone(ctx)
-}
-
 // drop asks for the end of the namespace. The pods go first and at once: a namespace that
 // waits for sidecars to drain takes many seconds.
 func (m *member) drop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, goneWithin)
 	defer cancel()
-	// An error here only means that the namespace takes longer.
-	_ = m.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(m.namespace), client.GracePeriodSeconds(0))
+	m.hasten(ctx, m.namespace)
 	return m.client.Remove(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}})
 }
 
-// gone blocks until the namespace is not there any more. The namespace controller waits for
+// hasten removes the pods of a namespace at once. An error only means that the namespace takes longer.
+func (m *member) hasten(ctx context.Context, namespace string) {
+	_ = m.client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.GracePeriodSeconds(0))
+}
+
+// gone blocks until a namespace is not there any more. The namespace controller waits for
 // five seconds before it begins (namespaceDeletionGracePeriod).
-func (m *member) gone(ctx context.Context) error {
-	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + m.namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin,
+func (m *member) gone(ctx context.Context, namespace string) error {
+	err := poll.Until(ctx, poll.Options{What: "the end of namespace " + namespace + " in " + m.name, Interval: 100 * time.Millisecond, Deadline: goneWithin,
 		Observe: func(state string) { m.state(m.name + ": " + state) }},
 		func(ctx context.Context) (bool, string, error) {
 			now := &corev1.Namespace{}
-			err := m.client.Get(ctx, types.NamespacedName{Name: m.namespace}, now)
+			err := m.client.Get(ctx, types.NamespacedName{Name: namespace}, now)
 			if kube.Absent(err) {
 				return true, "", nil
 			}
 			return false, conditions(now), err
 		})
-	return diag.Hint(err, fmt.Sprintf("kubectl --context %s get namespace %s -o yaml says what it waits for", m.mesh.Topology.Context(m.name), m.namespace))
+	return diag.Hint(err, fmt.Sprintf("kubectl --context %s get namespace %s -o yaml says what it waits for", m.mesh.Topology.Context(m.name), namespace))
 }
 
 // conditions says what a namespace that is being deleted waits for.

@@ -38,6 +38,7 @@ func Codes() []Code {
 		{"FED012", "Run `meshfed up`, which removes remote secrets that it made and spec.discovery leaves out; others are yours to remove.", nil},
 		{"FED013", "Apply the same Service to every cluster: endpoints are matched by the name of the port.", nil},
 		{"FED014", "Make a Service of the same name without pods in the cluster that looks it up, or set spec.istio.dnsProxying: true, run `meshfed up` and start the workloads again.", nil},
+		{"FED018", "Add the caller's namespace to the annotation networking.istio.io/exportTo of the Service, in every cluster.", nil},
 
 		{"NET001", "Look at the load balancer and its address pool: `kubectl -n istio-system describe service istio-eastwestgateway`.", nil},
 		{"NET002", "Give the gateway an address, or list addresses in eastWest.addresses: a hostname works only where istiod resolves it.", nil},

@@ -122,7 +122,7 @@ func TestLookingWithSecrets(t *testing.T) {
 	t.Parallel()
 	f := newFakeMesh(t)
 	remove(t, f.fakes["east"], &corev1.Secret{ObjectMeta: system(topology.CACertsSecret)})
-	r, err := Run(t.Context(), f.mesh, Options{Passive: true, Secrets: true})
+	r, err := Run(t.Context(), f.mesh, Options{Access: Reading})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestLookingWithSecrets(t *testing.T) {
 	// Where Secrets may not be read, nothing is made of it.
 	f = newFakeMesh(t)
 	f.withoutSecrets()
-	if r, err = Run(t.Context(), f.mesh, Options{Passive: true, Secrets: true}); err != nil {
+	if r, err = Run(t.Context(), f.mesh, Options{Access: Reading}); err != nil {
 		t.Fatal(err)
 	}
 	if all := Findings(r); len(all) > 0 || len(r.Unseen()) == 0 {
@@ -144,7 +144,7 @@ func TestLookingWithSecrets(t *testing.T) {
 func TestRootsAreComparedWithoutProbes(t *testing.T) {
 	t.Parallel()
 	w, _ := healthy(t)
-	w.Passive = true
+	w.Access = Reading
 	for c, r := range w.Roots {
 		delete(r.ByNamespace, testNamespace)
 		w.Roots[c] = r

@@ -4,6 +4,8 @@
 package verify
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,24 @@ func TestLostRequestsAreToldByWhen(t *testing.T) {
 		if r.Status != Fail || !strings.Contains(r.Message, words) {
 			t.Errorf("%q is missing in %s: %s", words, r.Status, r.Message)
 		}
+	}
+}
+
+// TestAClusterMayBeCalledLost and is still told from requests that were.
+func TestAClusterMayBeCalledLost(t *testing.T) {
+	t.Parallel()
+	p := topology.Pair{From: "west", To: "lost"}
+	l := testLine(p.From, p.To, 1, 3, phase{1, 0}, phase{1, 2}, phase{1, 1})
+	data, err := json.Marshal(l.read(p).timeline(p, l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Answers map[string][]int
+		Lost    []int
+	}
+	if err := json.Unmarshal(data, &got); err != nil || !slices.Equal(got.Answers["west"], []int{2, 0, 0}) || !slices.Equal(got.Answers["lost"], []int{0, 0, 2}) || !slices.Equal(got.Lost, []int{0, 2, 0}) {
+		t.Errorf("%s: %+v, %v", data, got, err)
 	}
 }
 

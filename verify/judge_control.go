@@ -139,9 +139,9 @@ func judgeGatewayReplica(w *World, c string, r GatewayReplica) Result {
 		return unsure("gateway replica %s in %s could not be asked: %s", r.Pod, c, r.Problem)
 	case !r.Listening:
 		return fail("NET005", "gateway replica %s in %s does not listen on 15443", r.Pod, c)
-	case w.Passive && r.Passes == 0:
+	case !w.Access.probes() && r.Passes == 0:
 		return skip("gateway replica %s in %s listens on 15443, and no service has a pod behind it", r.Pod, c)
-	case w.Passive:
+	case !w.Access.probes():
 		return pass("gateway replica %s in %s passes on %d names of services", r.Pod, c, r.Passes)
 	case w.notReady(c) != "":
 		return unsure("gateway replica %s in %s listens on 15443; %s", r.Pod, c, w.notReady(c))

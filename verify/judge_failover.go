@@ -210,11 +210,17 @@ func judgeSwitch(w *World) []Result {
 		} else {
 			r = judgeMoved(p, f, s, within)
 		}
-		return r.with("timeline", map[string]any{
-			"bucketMilliseconds": probe.BucketWidth.Milliseconds(), "faultAt": l.Fault.Seconds(), "repairAt": l.Repair.Seconds(),
-			p.From: s.local, p.To: s.remote, "lost": s.lost,
-		}).with("firstSeconds", seconds(s.fault, start)).with("steadySeconds", seconds(s.fault, end))
+		return r.with("timeline", s.timeline(p, l)).with("firstSeconds", seconds(s.fault, start)).with("steadySeconds", seconds(s.fault, end))
 	})
+}
+
+// timeline is a story as evidence: how many answers came from each cluster, and how many requests were
+// lost, in each bucket. A cluster may have any name, "lost" among them.
+func (s story) timeline(p topology.Pair, l Line) map[string]any {
+	return map[string]any{
+		"bucketMilliseconds": probe.BucketWidth.Milliseconds(), "faultAt": l.Fault.Seconds(), "repairAt": l.Repair.Seconds(),
+		"answers": map[string][]int{p.From: s.local, p.To: s.remote}, "lost": s.lost,
+	}
 }
 
 // judgeMoved judges a fault of the own backend: the other cluster answers in its stead.

@@ -134,17 +134,17 @@ func judgeOwnMTLS(w *World) []Result {
 func judgeOwnPolicies(w *World) []Result {
 	return w.eachOwn(func(s *topology.Service, c string, o OwnService) Result {
 		first := w.serving(s)[0]
-		want := w.Own[first].Services[s.Host].Policies
+		here, want := policyTexts(o.Policies), policyTexts(w.Own[first].Services[s.Host].Policies)
 		var r Result
-		switch missing, more := without(want, o.Policies), without(o.Policies, want); {
+		switch missing, more := without(want, here), without(here, want); {
 		case o.Pods == 0:
 			return unsure("no pod of %s in %s is known, so neither are the policies that select it", s.Host, c)
 		case w.Own[first].Services[s.Host].Pods > 0 && len(missing)+len(more) > 0:
-			r = warn("AUZ006", "the policies of %s differ: %s in %s, %s in %s", s.Host, policyNames(o.Policies), c, policyNames(want), first).with(first, want)
+			r = warn("AUZ006", "the policies of %s differ: %s in %s, %s in %s", s.Host, policyNames(here), c, policyNames(want), first).with(first, want)
 		default:
-			r = pass("policies that select %s in %s: %s", s.Host, c, policyNames(o.Policies))
+			r = pass("policies that select %s in %s: %s", s.Host, c, policyNames(here))
 		}
-		return r.with("policies", o.Policies)
+		return r.with("policies", here)
 	})
 }
 
@@ -174,61 +174,6 @@ func (w *World) eachCaller(judge func(s *topology.Service, p topology.Pair, v Ow
 		}
 	}
 	return out
-}
-
-func judgeOwnReach(w *World) []Result {
-	return w.eachCaller(func(s *topology.Service, p topology.Pair, v OwnView) Result {
-		theirs := slices.DeleteFunc(slices.Clone(v.Endpoints), func(e Endpoint) bool { return e.Cluster != p.To })
-		taking := slices.DeleteFunc(slices.Clone(theirs), func(e Endpoint) bool { return !e.Healthy })
-		o := w.Own[p.To].Services[s.Host]
-		code, words := w.obstacle(p.From, p.To)
-		switch {
-		case len(taking) > 0:
-			return pass("%s has %s for %s", v.In, places(taking), s.Host)
-		case code != "":
-		case len(theirs) > 0:
-			code, words = "FED011", "its proxy holds what it has of it for unhealthy"
-		case len(o.Ready) == 0:
-			code, words = "SVC001", "it has no ready endpoint there"
-		case o.Pods > 0 && (o.Sidecars == 0 || slices.Equal(o.Modes, []string{"DISABLE"})) && w.apart(p.From, p.To):
-			code, words = "NET011", "no pod there takes mTLS"
-		case !slices.Equal(o.Ports, w.Own[p.From].Services[s.Host].Ports) && !w.Own[p.From].Services[s.Host].Absent:
-			code, words = "FED013", "its ports are others there"
-		case !v.Known:
-			code, words = "FED011", "its proxy does not know the service"
-		default:
-			code, words = "FED011", "its endpoints did not reach the proxy"
-		}
-		return fail(code, "%s has no endpoint of %s for %s: %s", v.In, p.To, s.Host, words)
-	})
-}
-
-func judgeOwnFailover(w *World) []Result {
-	return w.eachCaller(func(s *topology.Service, p topology.Pair, v OwnView) Result {
-		var near, far []int
-		for _, e := range v.Endpoints {
-			switch e.Cluster {
-			case p.From:
-				near = append(near, e.Priority)
-			case p.To:
-				far = append(far, e.Priority)
-			}
-		}
-		rule := w.Own[p.From].Services[s.Host].Outlier
-		switch {
-		case !s.Failover:
-			return skip("the topology does not ask %s for failover; outlier detection in its callers: %s", s.Host, or(v.Outlier, "none"))
-		case v.Outlier == "":
-			return fail("LOC002", "no outlier detection reaches %s for %s, so nothing fails over: %s", v.In, s.Host, or(rule, "no DestinationRule sets it")).with("rule", rule)
-		case len(near) == 0 || len(far) == 0:
-			return skip("%s of %s is not in %s and %s at once as %s sees it, so there is nothing to fail over between", s.Host, v.In, p.From, p.To, v.In)
-		case w.alike(p):
-			return skip("%s and %s are in one locality: shared, not judged", p.From, p.To)
-		case slices.Min(far) <= slices.Min(near):
-			return fail("LOC003", "priorities in %s do not follow locality: %s has %d, %s has %d for %s", v.In, p.From, slices.Min(near), p.To, slices.Min(far), s.Host)
-		}
-		return pass("%s tries %s first (priority %d) and then %s (%d) for %s", v.In, p.From, slices.Min(near), p.To, slices.Min(far), s.Host)
-	})
 }
 
 // alike says whether the nodes of two clusters are all in one locality.

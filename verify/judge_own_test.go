@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	networkingapi "istio.io/api/networking/v1alpha3"
 	securityapi "istio.io/api/security/v1beta1"
-	typeapi "istio.io/api/type/v1beta1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
@@ -55,6 +54,20 @@ func TestOwnServicesJudgements(t *testing.T) {
 		return seen(func(v *OwnView) { v.Call.Outcomes = o })
 	}
 	none := func(w *World, _ testPKI) { w.Topology.Spec.Services = nil }
+	policies := func(p ...*securityv1.AuthorizationPolicy) func(*World, testPKI) {
+		return own(east, func(o *OwnService) { o.Policies = p })
+	}
+	callers := func(names ...string) func(*World, testPKI) {
+		return func(w *World, _ testPKI) { w.Topology.Spec.Services[0].Callers = names }
+	}
+	here := func(names ...string) func(*World, testPKI) {
+		return seen(func(v *OwnView) { v.Callers = names })
+	}
+	rules := func(r ...*networkingv1.DestinationRule) func(*World, testPKI) {
+		return own(west, func(o *OwnService) { o.Rules = r })
+	}
+	shopOnly := own(west, func(o *OwnService) { o.ExportTo = []string{"."} })
+	const whole = "web.shop.svc.cluster.local"
 	check(t, []judgement{
 		{"none is named", none, "services-covered", "", "", "", Skip, ""},
 		{"not listed", func(w *World, _ testPKI) { w.Own[east] = Own{Problem: "forbidden"} }, "services-covered", "", "", "", Inconclusive, ""},
@@ -75,7 +88,28 @@ func TestOwnServicesJudgements(t *testing.T) {
 		{"no pods", own(east, func(o *OwnService) { o.Pods = 0 }), "services-mtls", "", east, web, Inconclusive, ""},
 
 		{"others", own(east, func(o *OwnService) { o.Policies = nil }), "services-policies", "", east, web, Warn, "AUZ006"},
-		{"the same with other rules", own(east, func(o *OwnService) { o.Policies = []string{"ALLOW shop/web [y]"} }), "services-policies", "", east, web, Warn, "AUZ006"},
+		{"the same with other rules", own(east, func(o *OwnService) { o.Policies = []*securityv1.AuthorizationPolicy{authz("shop/web", policyAllow)} }), "services-policies", "", east, web, Warn, "AUZ006"},
+
+		{"let in", policies(authz("shop/web", policyAllow, fromPrincipal("cluster.local/ns/shop/sa/caller"))), "services-callers", "", east, web, Pass, ""},
+		{"kept out", policies(authz("shop/web", policyAllow, fromPrincipal("cluster.local/ns/shop/sa/other"))), "services-callers", "", east, web, Fail, "AUZ001"},
+		{"kept out in one cluster only", policies(authz("shop/web", policyDeny, &securityapi.Rule{})), "services-callers", "", west, web, Pass, ""},
+		{"one of two is kept out", all(callers("shop/caller", "bank/api"), policies(authz("shop/web", policyAllow, fromPrincipal("cluster.local/ns/shop/sa/caller")))), "services-callers", "", east, web, Fail, "AUZ001"},
+		{"one of its pods keeps out", all(own(east, func(o *OwnService) { o.Workloads = append(o.Workloads, labels.Set{"app": "new"}) }),
+			func(w *World, pki testPKI) { policies(selecting(authz("shop/new", policyAllow), "new"))(w, pki) }), "services-callers", "", east, web, Fail, "AUZ001"},
+		{"it depends", policies(authz("shop/web", policyDeny, to(&securityapi.Rule{}, &securityapi.Operation{Paths: []string{"/admin"}}))), "services-callers", "", east, web, Warn, ""},
+		{"an external authorizer", policies(authz("shop/web", policyCustom, &securityapi.Rule{})), "services-callers", "", east, web, Warn, ""},
+		{"nobody says who calls", all(policies(authz("shop/web", policyAllow, fromPrincipal("*"))), own(east, func(o *OwnService) { o.Modes = []string{"DISABLE"} })), "services-callers", "", east, web, Warn, ""},
+		{"no caller is named", callers(), "services-callers", "", east, web, Skip, ""},
+		{"no pods", own(east, func(o *OwnService) { o.Workloads = nil }), "services-callers", "", east, web, Inconclusive, ""},
+		{"not looked at", own(east, func(o *OwnService) { o.Problem = "forbidden" }), "services-callers", "", east, web, Inconclusive, ""},
+
+		{"hidden from the caller", all(shopOnly, here("bank/api")), "services-reach", west, east, web, Fail, "FED018"},
+		{"hidden from another caller", all(shopOnly, here("shop/caller", "bank/api")), "services-reach", west, east, web, Fail, "FED018"},
+		{"hidden from others", shopOnly, "services-reach", west, east, web, Pass, ""},
+		{"hidden in the other cluster, which does not count", all(own(east, func(o *OwnService) { o.ExportTo = []string{"."} }), here("bank/api")), "services-reach", west, east, web, Pass, ""},
+		{"hidden in the only cluster that it lives in", all(own(west, func(o *OwnService) { *o = OwnService{Absent: true} }), own(east, func(o *OwnService) { o.ExportTo = []string{"."} }), here("bank/api")),
+			"services-reach", west, east, web, Fail, "FED018"},
+		{"hidden from verify's own caller", all(shopOnly, here(), seen(func(v *OwnView) { v.In, v.Known, v.Endpoints = "meshfed-verify/caller", false, nil })), "services-reach", west, east, web, Inconclusive, ""},
 
 		{"no endpoint", alone, "services-reach", west, east, web, Fail, "FED011"},
 		{"none because none is ready", all(alone, own(east, func(o *OwnService) { o.Ready = nil })), "services-reach", west, east, web, Fail, "SVC001"},
@@ -91,6 +125,10 @@ func TestOwnServicesJudgements(t *testing.T) {
 		{"one priority in one locality", all(oneLocality(topology.Locality{}, false), seen(func(v *OwnView) { v.Endpoints[1].Priority = 0 })), "services-failover", west, east, web, Skip, ""},
 		{"not asked for", func(w *World, _ testPKI) { w.Topology.Spec.Services[0].Failover = false }, "services-failover", west, east, web, Skip, ""},
 		{"nothing to fail over between", alone, "services-failover", west, east, web, Skip, ""},
+		{"another caller's rule sets none", all(here("shop/caller", "bank/api"), rules(destination("shop/web", whole), plain(destination("bank/web", whole)))), "services-failover", west, east, web, Fail, "LOC002"},
+		{"another caller's rule does", all(here("shop/caller", "bank/api"), rules(destination("shop/web", whole))), "services-failover", west, east, web, Pass, ""},
+		{"the rule is for some of another's pods", all(here("shop/caller", "bank/api"), rules(destination("shop/web", whole, "*"), plain(destination("shop/api", whole, "bank")))), "services-failover", west, east, web, Warn, ""},
+		{"another caller, and rules were not seen", all(here("shop/caller", "bank/api"), own(west, func(o *OwnService) { o.Problem = "forbidden" })), "services-failover", west, east, web, Inconclusive, ""},
 
 		{"some are lost", ends(answer(west, 200, 19), probe.Outcome{Status: 503, Count: 1}), "services-probe", west, "", web, Fail, "SVC002"},
 		{"another path", ends(probe.Outcome{Status: 404, Count: 20}), "services-probe", west, "", web, Fail, "SVC002"},
@@ -110,11 +148,15 @@ func TestTheUsersServicesAreTold(t *testing.T) {
 	var list []corev1.Service
 	for _, name := range []string{"shop/web", "default/kubernetes", "default/api", "kube-system/dns", "istio-system/istiod", "metallb-system/hook", "meshfed-verify/echo"} {
 		namespace, short, _ := strings.Cut(name, "/")
-		list = append(list, corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: short}})
+		list = append(list, namedService(namespace, short))
 	}
 	if got := usersServices(list, testNamespace); !slices.Equal(got, []string{"api.default", "web.shop"}) {
 		t.Errorf("%q", got)
 	}
+}
+
+func namedService(namespace, name string) corev1.Service {
+	return corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
 func TestPortsOfAService(t *testing.T) {
@@ -141,61 +183,5 @@ func TestReadyAddresses(t *testing.T) {
 		{Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}, {Addresses: []string{"10.0.0.2"}}}}})
 	if !slices.Equal(got, []string{"10.0.0.1", "10.0.0.2"}) {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestPoliciesThatSelectAService(t *testing.T) {
-	t.Parallel()
-	policy := func(namespace, name string, selector map[string]string, action securityapi.AuthorizationPolicy_Action) *securityv1.AuthorizationPolicy {
-		p := &securityv1.AuthorizationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		p.Spec.Action = action
-		if selector != nil {
-			p.Spec.Selector = &typeapi.WorkloadSelector{MatchLabels: selector}
-		}
-		return p
-	}
-	const allow, deny = securityapi.AuthorizationPolicy_ALLOW, securityapi.AuthorizationPolicy_DENY
-	bound := policy("shop", "waypoint", nil, deny)
-	bound.Spec.TargetRefs = []*typeapi.PolicyTargetReference{{Kind: "Gateway", Name: "w"}}
-	got := policyNames(effective([]*securityv1.AuthorizationPolicy{
-		policy("shop", "web", map[string]string{"app": "web"}, allow), policy("shop", "db", map[string]string{"app": "db"}, deny), policy("shop", "all", nil, deny),
-		policy("istio-system", "root", nil, allow), policy("istio-system", "gw", map[string]string{"istio": "ingressgateway"}, deny), policy("bank", "all", nil, deny), bound,
-	}, "shop", []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}}}))
-	if want := "ALLOW istio-system/root, ALLOW shop/web, DENY shop/all"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-}
-
-func TestOutlierDetectionOfAService(t *testing.T) {
-	t.Parallel()
-	rule := func(namespace, host string, outlier bool) *networkingv1.DestinationRule {
-		r := &networkingv1.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "r"}}
-		r.Spec.Host = host
-		if outlier {
-			r.Spec.TrafficPolicy = &networkingapi.TrafficPolicy{OutlierDetection: &networkingapi.OutlierDetection{MaxEjectionPercent: 50}}
-		}
-		return r
-	}
-	for name, tc := range map[string]struct {
-		rule *networkingv1.DestinationRule
-		want bool
-	}{
-		"whole":                     {rule("shop", "web.shop.svc.cluster.local", true), true},
-		"short":                     {rule("shop", "web", true), true},
-		"short in another":          {rule("istio-system", "web", true), false},
-		"wildcard":                  {rule("istio-system", "*.shop.svc.cluster.local", true), true},
-		"another host":              {rule("shop", "db.shop.svc.cluster.local", true), false},
-		"without outlier detection": {rule("shop", "web.shop", false), false},
-		"of a caller's namespace":   {rule("bank", "web.shop.svc.cluster.local", true), false},
-	} {
-		if got := outlierRule([]*networkingv1.DestinationRule{tc.rule}, "web.shop"); (got != "") != tc.want {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-	page := `{"configs":[{"cluster":{"name":"a","outlier_detection":{"consecutive_5xx":7}}},{"cluster":{"name":"b"}},{"cluster":{"name":"c","outlier_detection":{}}}]}`
-	for name, want := range map[string]string{"a": `{"consecutive_5xx":7}`, "b": "", "c": "", "d": ""} {
-		if got, err := parseOutlier([]byte(page), name); err != nil || got != want {
-			t.Errorf("%s: %q, %v", name, got, err)
-		}
 	}
 }

@@ -79,7 +79,7 @@ func judgeRoots(w *World) []Result {
 
 // given are the namespaces whose istio-ca-root-cert is looked at: without probes theirs is not there.
 func (w *World) given() []string {
-	if w.Passive {
+	if !w.Access.probes() {
 		return []string{topology.SystemNamespace}
 	}
 	return []string{topology.SystemNamespace, w.Namespace}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -35,8 +36,9 @@ const (
 // maxPage bounds what is read of one answer.
 const maxPage = 64 << 20
 
-// answerWithin bounds the wait for one answer. No run of a probe that is waited for takes as
-// long; a connection that is dead and does not say so must not hold a verification up.
+// answerWithin bounds the wait for one answer, the way to the pod included. No run of a probe that is
+// waited for takes as long; a connection that is dead and does not say so must not hold a verification
+// up. A watch, which waits for no run, has a bound of its own.
 const answerWithin = time.Minute
 
 // member is one cluster during a run.
@@ -237,16 +239,52 @@ func (m *member) forget(namespace, pod string) {
 
 // page GETs a page of a pod.
 func (m *member) page(ctx context.Context, namespace, pod string, port int, path string) ([]byte, error) {
-	f, err := m.port(ctx, namespace, pod, port)
+	return m.send(ctx, namespace, pod, port, http.MethodGet, path, nil)
+}
+
+// send asks a pod and waits for its answer.
+func (m *member) send(ctx context.Context, namespace, pod string, port int, method, path string, body []byte) ([]byte, error) {
+	if why := m.blind(); why != "" {
+		return nil, errors.New(why)
+	}
+	bounded, cancel := context.WithTimeout(ctx, m.answering)
+	defer cancel()
+	f, err := m.port(bounded, namespace, pod, port)
 	if err != nil {
+		m.unanswered(ctx, bounded)
 		return nil, err
 	}
-	return f.send(ctx, http.MethodGet, path, nil)
+	answer, err := f.send(bounded, method, path, body)
+	if err != nil {
+		m.unanswered(ctx, bounded)
+	}
+	return answer, err
+}
+
+// unanswered looks, after a pod did not answer in time, whether the API server does, through which it
+// is asked. In a watch a cluster where neither does is away: nothing more is asked of it in this round.
+func (m *member) unanswered(ctx, bounded context.Context) {
+	if m.wake == nil || ctx.Err() != nil || bounded.Err() == nil {
+		return
+	}
+	looking, cancel := context.WithTimeout(ctx, againWithin)
+	defer cancel()
+	err := m.client.Get(looking, types.NamespacedName{Name: m.namespace}, &corev1.Namespace{})
+	if err == nil || looking.Err() == nil || ctx.Err() != nil {
+		return
+	}
+	m.leave(m.client.Explain(err, "looking at namespace "+m.namespace))
+}
+
+// leave notes that a cluster does not answer.
+func (m *member) leave(err error) {
+	m.broken(err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.away = true
 }
 
 func (f *forward) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+f.open.Addr+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -277,15 +315,11 @@ func ask[T any](ctx context.Context, m *member, r role, method, path string, req
 		return answer, fmt.Errorf("there is no %s in %s", r, m.name)
 	}
 	operation := fmt.Sprintf("asking the %s in %s", r, m.name)
-	f, err := m.port(ctx, m.namespace, pod.Name, probe.PortAdmin)
-	if err != nil {
-		return answer, fmt.Errorf("%s: %w", operation, err)
-	}
 	body, err := json.Marshal(request)
 	if err != nil {
 		return answer, fmt.Errorf("%s: %w", operation, err)
 	}
-	data, err := f.send(ctx, method, path, body)
+	data, err := m.send(ctx, m.namespace, pod.Name, probe.PortAdmin, method, path, body)
 	if errors.Is(err, errUnknownPage) {
 		err = diag.Hint(errors.New("the probe is older than this program and does not know "+path), "`meshfed up` brings the one that belongs to it")
 	}

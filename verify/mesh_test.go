@@ -60,7 +60,7 @@ func newFakeMesh(t *testing.T) *fakeMesh {
 	for i, c := range []string{"west", "east"} {
 		f.add(t, c, []string{"east", "west"}[i], root)
 	}
-	f.mesh.Topology.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Probe: &topology.ServiceProbe{Path: "/", Requests: 10}}}
+	f.mesh.Topology.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Callers: []string{"shop/caller"}, Probe: &topology.ServiceProbe{Path: "/", Requests: 10}}}
 	f.mesh.Outside = []Outside{outsider(OutsideHost, nil)}
 	return f
 }

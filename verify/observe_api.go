@@ -37,7 +37,7 @@ func gather[T any](ctx context.Context, s *session, fact Fact, clusters []string
 		return
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	ctx, cancel := context.WithTimeout(ctx, s.looking())
 	defer cancel()
 	all := collectOver(s, clusters, func(m *member) T { return read(ctx, m) })
 	s.record(fact, began, func(w *World) { store(w, all) })
@@ -111,7 +111,7 @@ func (m *member) roots(ctx context.Context) Roots {
 		return r
 	}
 	namespaces := []string{topology.SystemNamespace}
-	if m.why() == "" && !m.options.Passive {
+	if m.why() == "" && m.options.Access.probes() {
 		namespaces = append(namespaces, m.namespace)
 	}
 	for _, ns := range namespaces {
@@ -170,7 +170,7 @@ func closed(n *corev1.Node) bool {
 func (s *session) observeControls(ctx context.Context) {
 	gather(ctx, s, FactControl, s.world.planes(), func(ctx context.Context, m *member) Control {
 		o := poll.Options{What: "istiod in " + m.name + " to have its peers", Interval: 500 * time.Millisecond, Deadline: syncWithin}
-		return lastWhole(ctx, o, m.control, func(c Control) bool { return !c.syncing(m.world.peers(m.name)) })
+		return lastWhole(ctx, o, m.looking(), m.control, func(c Control) bool { return !c.syncing(m.world.peers(m.name)) })
 	}, func(w *World, all map[string]Control) { w.Controls = all })
 }
 
@@ -187,10 +187,10 @@ func (m *member) control(ctx context.Context) Control {
 	if c.Problem != "" {
 		return c
 	}
-	reads := !m.options.Passive
-	if reads || m.options.Secrets {
+	reads := m.options.Access.secrets()
+	if reads {
 		err := m.remoteSecrets(ctx, c.Secrets, c.Expires)
-		if err != nil && reads {
+		if err != nil && m.options.Access.probes() {
 			c.Problem = sentence(err)
 			return c
 		}

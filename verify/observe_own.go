@@ -92,7 +92,7 @@ func (m *member) rules(ctx context.Context) (*istioRules, error) {
 }
 
 func (m *member) ownService(ctx context.Context, host string, rules *istioRules) (OwnService, error) {
-	o := OwnService{Outlier: outlierRule(rules.destinations.Items, host)}
+	o := OwnService{Rules: concerning(rules.destinations.Items, host)}
 	name, namespace, _ := strings.Cut(host, ".")
 	service := &corev1.Service{}
 	err := m.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, service)
@@ -103,7 +103,7 @@ func (m *member) ownService(ctx context.Context, host string, rules *istioRules)
 	if err != nil {
 		return o, m.client.Explain(err, "reading Service "+host)
 	}
-	o.Ports, o.HTTP = ports(service), httpPort(service)
+	o.Ports, o.HTTP, o.ExportTo = ports(service), httpPort(service), exportedTo(service)
 	if len(service.Spec.Ports) > 0 {
 		o.First = int(service.Spec.Ports[0].Port)
 	}
@@ -122,6 +122,7 @@ func (m *member) ownService(ctx context.Context, host string, rules *istioRules)
 	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return p.DeletionTimestamp != nil || p.Status.Phase != corev1.PodRunning })
 	o.Pods = len(pods)
 	for i := range pods {
+		o.Workloads = append(o.Workloads, pods[i].Labels)
 		if proxied(&pods[i]) {
 			o.Sidecars++
 		}
@@ -132,7 +133,7 @@ func (m *member) ownService(ctx context.Context, host string, rules *istioRules)
 		}
 	}
 	slices.Sort(o.Modes)
-	o.Policies = effective(rules.policies.Items, namespace, pods)
+	o.Policies = effective(rules.policies.Items, namespace, o.Workloads)
 	return o, nil
 }
 
@@ -169,7 +170,7 @@ func (m *member) caller(ctx context.Context, service *topology.Service) OwnView 
 	if service.Probe != nil {
 		v.Call = m.try(ctx, service, port)
 	}
-	pod, err := m.callerPod(ctx, service.Callers)
+	pod, err := m.callerPod(ctx, service.Callers, &v)
 	if err == nil {
 		v.In = pod.Namespace + "/" + pod.Name
 		err = m.knows(ctx, pod, service.Host, known, &v)
@@ -195,19 +196,27 @@ func (m *member) ownPort(host string) (web, one int) {
 	return web, cmp.Or(web, one)
 }
 
-// callerPod is a pod of one of the callers that has a proxy, else verify's own caller.
-func (m *member) callerPod(ctx context.Context, callers []string) (*corev1.Pod, error) {
+// callerPod is a pod of the first caller that has one with a proxy here, else verify's own caller.
+// It notes all callers that have one.
+func (m *member) callerPod(ctx context.Context, callers []string, v *OwnView) (*corev1.Pod, error) {
+	var first *corev1.Pod
 	for _, caller := range callers {
 		namespace, account, _ := strings.Cut(caller, "/")
 		pods, err := m.client.Pods(ctx, namespace, nil)
 		if err != nil {
 			return nil, m.client.Explain(err, "listing the pods of "+caller)
 		}
-		for i := range pods {
-			if pods[i].Spec.ServiceAccountName == account && proxied(&pods[i]) {
-				return &pods[i], nil
-			}
+		i := slices.IndexFunc(pods, func(p corev1.Pod) bool { return p.Spec.ServiceAccountName == account && proxied(&p) })
+		if i < 0 {
+			continue
 		}
+		v.Callers = append(v.Callers, caller)
+		if first == nil {
+			first = &pods[i]
+		}
+	}
+	if first != nil {
+		return first, nil
 	}
 	if why := m.why(); why != "" {
 		return nil, fmt.Errorf("%s", why)

@@ -74,7 +74,7 @@ func (m *member) start(ctx context.Context) error {
 		return nil
 	}
 	if slices.Contains(m.suites, SuiteLocality) {
-		looking, cancel := context.WithTimeout(ctx, lookWithin)
+		looking, cancel := context.WithTimeout(ctx, m.looking())
 		m.places = m.nodes(looking).zones() // nodes that can not be listed are reported by observeNodes
 		cancel()
 	}
@@ -221,6 +221,8 @@ func (m *member) probes(ctx context.Context) Probes {
 	if why := m.why(); why != "" {
 		return Probes{Problem: why}
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.looking())
+	defer cancel()
 	pods, err := m.list(ctx)
 	if err != nil {
 		return Probes{Problem: sentence(err)}

@@ -19,12 +19,8 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 )
 
-const (
-	// scanWithin bounds the look at all proxies; those that did not answer by then are counted.
-	scanWithin = 30 * time.Second
-	// proxyLimit bounds the proxies of one cluster that are asked.
-	proxyLimit = 20
-)
+// scanWithin bounds the look at all proxies; those that did not answer by then are counted.
+const scanWithin = 30 * time.Second
 
 // scanned is what the proxies of one cluster say.
 type scanned struct {
@@ -62,6 +58,8 @@ func (m *member) census(ctx context.Context) census {
 	if c.problem != "" {
 		return c
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.looking())
+	defer cancel()
 	var pods corev1.PodList
 	if err := m.client.List(ctx, &pods); err != nil {
 		c.problem = sentence(m.client.Explain(err, "listing pods"))
@@ -112,7 +110,7 @@ func podAddresses(pods []corev1.Pod) map[string]bool {
 	return all
 }
 
-// scan asks the proxies of one cluster, at most proxyLimit of them, and returns their upstream
+// scan asks the proxies of one cluster, at most as many as the topology says, and returns their upstream
 // clusters too.
 func (m *member) scan(ctx context.Context, known census, near map[string]map[string]bool) (a scanned, read [][]envoyCluster) {
 	proxies := slices.DeleteFunc(slices.Clone(known.pods), func(p corev1.Pod) bool { return !proxied(&p) })
@@ -120,7 +118,7 @@ func (m *member) scan(ctx context.Context, known census, near map[string]map[str
 	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(writers)
-	for _, i := range sample(len(proxies), proxyLimit) {
+	for _, i := range sample(len(proxies), m.mesh.Topology.Spec.Verify.Proxies) {
 		pod := &proxies[i]
 		g.Go(func() error {
 			name := pod.Namespace + "/" + pod.Name

@@ -29,7 +29,7 @@ func (s *session) converge(ctx context.Context) {
 	}
 	began := time.Now()
 	o := poll.Options{What: "the proxies to know the probes", Interval: 200 * time.Millisecond, Deadline: cmp.Or(s.options.within, s.settling)}
-	seen := lastWhole(ctx, o, s.sight, func(x sight) bool { return s.converged(x.gateways, x.views) })
+	seen := lastWhole(ctx, o, s.looking(), s.sight, func(x sight) bool { return s.converged(x.gateways, x.views) })
 	if ctx.Err() != nil {
 		return
 	}
@@ -53,13 +53,14 @@ func (s *session) sight(ctx context.Context) sight {
 }
 
 // lastWhole looks until it has seen enough or time is up, and returns the last look that was
-// not cut off by that. The first gets the time that it needs: without it nothing is known.
-func lastWhole[T any](ctx context.Context, o poll.Options, look func(context.Context) T, enough func(T) bool) T {
+// not cut off by that. The first gets the time that it needs, at most so much: without it nothing is
+// known.
+func lastWhole[T any](ctx context.Context, o poll.Options, atMost time.Duration, look func(context.Context) T, enough func(T) bool) T {
 	var last T
 	begun := false
 	_ = poll.Until(ctx, o, func(looking context.Context) (bool, string, error) { // what was seen is judged
 		if !begun {
-			first, cancel := context.WithTimeout(ctx, lookWithin)
+			first, cancel := context.WithTimeout(ctx, atMost)
 			defer cancel()
 			looking = first
 		}

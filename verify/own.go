@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,8 +18,12 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// clusterDomain ends the names of Services.
-const clusterDomain = ".svc.cluster.local"
+const (
+	// clusterDomain ends the names of Services.
+	clusterDomain = ".svc.cluster.local"
+	// annotationExportTo names the namespaces that know a Service.
+	annotationExportTo = "networking.istio.io/exportTo"
+)
 
 // Own are the user's services in one cluster.
 type Own struct {
@@ -41,9 +46,13 @@ type OwnService struct {
 	Ready          []string
 	Pods, Sidecars int
 	Modes          []string
-	// Policies that select a pod; Outlier is what DestinationRules say.
-	Policies []string
-	Outlier  string
+	// Workloads are the labels of these pods, Policies those that select one.
+	Workloads []labels.Set
+	Policies  []*securityv1.AuthorizationPolicy
+	// Rules are for its host, whoever they reach; ExportTo says which namespaces know it, all when
+	// empty.
+	Rules    []*networkingv1.DestinationRule
+	ExportTo []string
 }
 
 // OwnKey names a service of the user's as one cluster sees it.
@@ -52,8 +61,10 @@ type OwnKey struct{ From, Host string }
 // OwnView is what a proxy knows of it.
 type OwnView struct {
 	Problem string
-	// In is the pod whose proxy was asked; Known says whether it has the service at all.
+	// In is the pod whose proxy was asked; Known says whether it has the service at all. Callers
+	// are those of the topology that have a proxy in this cluster.
 	In        string
+	Callers   []string
 	Known     bool
 	Endpoints []Endpoint
 	// Outlier detection as Envoy has it, "" for none.
@@ -137,26 +148,43 @@ func targets(list []discoveryv1.EndpointSlice) []int {
 	return all
 }
 
-// effective names the policies that select one of some pods, with what they hold: "ALLOW
-// shop/web {...}". Those of istio-system hold everywhere. What is bound to a gateway or a waypoint
-// by targetRefs is left out.
-func effective(policies []*securityv1.AuthorizationPolicy, namespace string, pods []corev1.Pod) []string {
+// exportedTo reads the annotation by which a Service says which namespaces know it.
+func exportedTo(s *corev1.Service) []string {
+	var all []string
+	for n := range strings.SplitSeq(s.Annotations[annotationExportTo], ",") {
+		if n = strings.TrimSpace(n); n != "" {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// effective are the policies that select one of some workloads. Those of istio-system hold
+// everywhere.
+func effective(policies []*securityv1.AuthorizationPolicy, namespace string, workloads []labels.Set) []*securityv1.AuthorizationPolicy {
+	return slices.DeleteFunc(slices.Clone(policies), func(p *securityv1.AuthorizationPolicy) bool {
+		return !slices.ContainsFunc(workloads, func(w labels.Set) bool { return selects(p, namespace, w) })
+	})
+}
+
+// policyTexts are policies in a form that can be compared, with what they hold: "ALLOW shop/web
+// [...]"; sorted.
+func policyTexts(policies []*securityv1.AuthorizationPolicy) []string {
 	var all []string
 	for _, p := range policies {
-		if p.Namespace != namespace && p.Namespace != topology.SystemNamespace || len(p.Spec.GetTargetRefs()) > 0 {
-			continue
+		// An ALLOW without rules is for nobody and one with an empty rule for everybody: as text both
+		// are nothing, as JSON they are not.
+		rules, err := json.Marshal(p.Spec.GetRules())
+		if err != nil {
+			rules = []byte(err.Error())
 		}
-		selector := labels.SelectorFromSet(p.Spec.GetSelector().GetMatchLabels())
-		if slices.ContainsFunc(pods, func(pod corev1.Pod) bool { return selector.Matches(labels.Set(pod.Labels)) }) {
-			// Empty rules deny all under ALLOW, so they must be told from none.
-			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s/%s %v", p.Spec.GetAction(), p.Namespace, p.Name, p.Spec.GetRules())))
-		}
+		all = append(all, fmt.Sprintf("%s %s/%s %s", p.Spec.GetAction(), p.Namespace, p.Name, rules))
 	}
 	slices.Sort(all)
 	return all
 }
 
-// policyNames are policies without what it holds.
+// policyNames are such texts without what they hold.
 func policyNames(policies []string) string {
 	var names []string
 	for _, p := range policies {
@@ -164,23 +192,4 @@ func policyNames(policies []string) string {
 		names = append(names, strings.Join(words[:min(2, len(words))], " "))
 	}
 	return or(several(names), "none")
-}
-
-// outlierRule is the outlier detection that DestinationRules give a host, "" for none: those of
-// the service's namespace come before those of istio-system. Rules in a caller's own namespace are
-// not looked at; its proxy knows those.
-func outlierRule(rules []*networkingv1.DestinationRule, host string) string {
-	name, namespace, _ := strings.Cut(host, ".")
-	whole := host + clusterDomain
-	for _, where := range []string{namespace, topology.SystemNamespace} {
-		for _, r := range rules {
-			h := r.Spec.GetHost()
-			wild, is := strings.CutPrefix(h, "*")
-			matches := h == whole || h == host || h == name && r.Namespace == namespace || is && strings.HasSuffix(whole, wild)
-			if o := r.Spec.GetTrafficPolicy().GetOutlierDetection(); r.Namespace == where && matches && o != nil {
-				return fmt.Sprintf("DestinationRule %s/%s: %s", r.Namespace, r.Name, o.String())
-			}
-		}
-	}
-	return ""
 }

@@ -13,6 +13,8 @@ import (
 
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -30,7 +32,7 @@ func TestAPassiveRunWritesNothingAndReadsNoSecret(t *testing.T) {
 	t.Parallel()
 	f := newFakeMesh(t)
 	f.withoutSecrets()
-	r, err := Run(t.Context(), f.mesh, Options{Passive: true})
+	r, err := Run(t.Context(), f.mesh, Options{Access: Passive})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestAPassiveRunWritesNothingAndReadsNoSecret(t *testing.T) {
 			t.Errorf("written in %s: %v", name, w)
 		}
 	}
-	if _, err := Run(t.Context(), f.mesh, Options{Passive: true, Suites: []string{SuiteWeights}}); err == nil || !strings.Contains(err.Error(), "sends requests") {
+	if _, err := Run(t.Context(), f.mesh, Options{Access: Passive, Suites: []string{SuiteWeights}}); err == nil || !strings.Contains(err.Error(), "sends requests") {
 		t.Errorf("a suite that needs probes: %v", err)
 	}
 }
@@ -70,7 +72,7 @@ func TestBrokenMeshesFailWithoutProbes(t *testing.T) {
 			f := newFakeMesh(t)
 			tc.breakIt(t, f)
 			f.withoutSecrets()
-			r, err := Run(t.Context(), f.mesh, Options{Passive: true})
+			r, err := Run(t.Context(), f.mesh, Options{Access: Passive})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +190,7 @@ func TestAPeerThatCanNotBeReadIsNotOneWithoutServices(t *testing.T) {
 	t.Parallel()
 	f := newFakeMesh(t)
 	f.fakes["east"].Fail("list", "ServiceList", "", forbidden(), 0)
-	r, err := Run(t.Context(), f.mesh, Options{Passive: true, Suites: []string{SuiteDiscovery}})
+	r, err := Run(t.Context(), f.mesh, Options{Access: Passive, Suites: []string{SuiteDiscovery}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,6 +208,24 @@ func TestSampleIsSpreadOut(t *testing.T) {
 	}
 	if got := sample(100, 4); !slices.Equal(got, []int{0, 25, 50, 75}) {
 		t.Errorf("four of a hundred: %v", got)
+	}
+}
+
+// TestAsManyProxiesAreAskedAsTheFileSays, by whatever command.
+func TestAsManyProxiesAreAskedAsTheFileSays(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	m.Topology.Spec.Verify.Proxies = 2
+	fakes["west"].Forwards(t, nil) // no pod answers: it is asked all the same
+	of := census{}
+	for _, name := range []string{"a", "b", "c"} {
+		pod := running(name, nil)
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "istio-proxy"})
+		of.pods = append(of.pods, *pod)
+	}
+	got, _ := member1(t, m, SuiteDiscovery).scan(t.Context(), of, nil)
+	if asked := got.views.Proxies + len(got.views.Unread); asked != 2 || got.views.Total != 3 {
+		t.Errorf("%d of %d were asked", asked, got.views.Total)
 	}
 }
 

@@ -46,11 +46,8 @@ type Options struct {
 	Suites []string
 	// Failover adds the suite failover when Suites is empty.
 	Failover bool
-	// Passive makes no probe and reads no Secret: only what PassiveRole allows. Suites that need
-	// probes are refused.
-	Passive bool
-	// Secrets lets a passive run read cacerts and remote secrets as far as it may; it sees more.
-	Secrets bool
+	// Access to what is looked at; without probes, suites that need them are refused.
+	Access Access
 	// Clusters that both ends of a pair must be among; empty means all.
 	Clusters []string
 	// Disruptive lets the suite failover take gateways and networks away, journalled: see Fault.
@@ -90,8 +87,9 @@ var ErrBusy = errors.New("another verify is under way")
 // some seconds. What could not be looked at is inconclusive in the report and no error.
 //
 // An error with a nil report means that nothing was judged: a suite or cluster that does not
-// exist, ErrBusy, or the end of ctx; then it names what disruptive faults have left, too. An error beside a report means that the probe's
-// namespace could not be seen to be gone. It is safe to run again after either.
+// exist, ErrBusy, or the end of ctx; then it names what disruptive faults have left, too. An
+// error beside a report means that the probe's namespace, or that of a watch that was killed,
+// could not be seen to be gone. It is safe to run again after either.
 func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	suites, err := chosen(mesh.Topology, options)
 	if err != nil {
@@ -103,10 +101,10 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	}
 	started := time.Now()
 	s := newSession(mesh, options, clusters, suites, started)
-	if options.Passive {
-		err = s.lookOn(ctx)
-	} else {
+	if options.Access.probes() {
 		err = s.prove(ctx)
+	} else {
+		err = s.lookOn(ctx)
 	}
 	var report *Report
 	if err == nil {
@@ -115,15 +113,18 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 			options.Judged(report)
 		}
 	}
-	if !options.Passive {
+	if options.Access.probes() {
 		s.state("removing the probes")
 	}
 	judged := time.Now()
 	removed := s.remove(ctx) // after an interrupt, too
+	if s.swept != nil {
+		removed = errors.Join(removed, <-s.swept)
+	}
 	if report == nil {
 		return nil, errors.Join(err, s.unrestored(), removed)
 	}
-	if report.Requests = s.requests(); !options.Passive {
+	if report.Requests = s.requests(); options.Access.probes() {
 		report.RemovalSeconds = rounded(time.Since(judged))
 	}
 	return report, removed
@@ -165,7 +166,7 @@ func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds
 // chosen is the list of suites in the order in which they are shown.
 func chosen(t *topology.Topology, o Options) ([]string, error) {
 	want := o.Suites
-	if len(want) == 0 && o.Passive {
+	if len(want) == 0 && !o.Access.probes() {
 		want = PassiveSuites()
 	}
 	if len(want) == 0 {
@@ -174,20 +175,20 @@ func chosen(t *topology.Topology, o Options) ([]string, error) {
 	if len(want) == 0 {
 		want = slices.DeleteFunc(Suites(), func(s string) bool { return s == SuiteFailover && !o.Failover })
 	}
-	if err := CheckSuites(want, o.Passive); err != nil {
+	if err := CheckSuites(want, o.Access); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(Suites(), func(s string) bool { return !slices.Contains(want, s) }), nil
 }
 
-// CheckSuites refuses names of suites that there are not, and, of a passive verification, those
-// that send requests.
-func CheckSuites(suites []string, passive bool) error {
+// CheckSuites refuses names of suites that there are not, and, without probes, those that send
+// requests.
+func CheckSuites(suites []string, access Access) error {
 	for _, s := range suites {
 		switch {
 		case !slices.Contains(Suites(), s):
 			return diag.Hint(fmt.Errorf("there is no suite %q", s), "there are "+strings.Join(Suites(), ", "))
-		case passive && !slices.Contains(PassiveSuites(), s):
+		case !access.probes() && !slices.Contains(PassiveSuites(), s):
 			return diag.Hint(fmt.Errorf("suite %q sends requests, which --passive does not", s),
 				"without probes there are "+strings.Join(PassiveSuites(), ", "))
 		}

@@ -29,6 +29,10 @@ type session struct {
 	// seen is not looked for again: the next round does.
 	settling time.Duration
 	oneLook  bool
+	// answering bounds the wait for one answer.
+	answering time.Duration
+	// wake is told of a cluster that has fallen silent; nil but in a watch.
+	wake chan struct{}
 	// before are the requests that the clients had sent before they were used here, by cluster,
 	// sent those of the probes since.
 	before map[string]int64
@@ -43,20 +47,22 @@ type session struct {
 	results []Result
 	// restored are the faults of a run that was killed, which this one has undone.
 	restored []string
+	// swept gets what became of the namespaces of a watch that was killed; nil when nobody looks.
+	swept chan error
 }
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
 	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
-		return options.Passive && !c.passive(options.Secrets) || !options.Passive && c.alone()
+		return !c.judged(options.Access)
 	})
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),
-		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin,
+		members: map[string]*member{}, before: map[string]int64{}, settling: convergeWithin, answering: answerWithin,
 		checks: checks, pending: checks, have: map[Fact]bool{}, want: needs(checks),
 		world: &World{
-			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Passive: options.Passive,
+			Topology: t, Clusters: clusters, Namespace: t.Spec.Verify.Probe.Namespace, TrustDomain: t.Spec.Mesh.TrustDomain, Access: options.Access,
 			Now: now, Took: map[Fact]time.Duration{}, Disruptive: options.Disruptive,
 		},
 	}
@@ -70,6 +76,9 @@ func newSession(mesh Mesh, options Options, clusters, suites []string, now time.
 	}
 	return s
 }
+
+// looking bounds a look at an API server, a control plane or a proxy.
+func (s *session) looking() time.Duration { return min(lookWithin, s.answering) }
 
 // requests counts what was sent so far.
 func (s *session) requests() *Requests {
@@ -151,6 +160,9 @@ func (s *session) prove(ctx context.Context) error {
 	if err := s.claim(ctx, beating); err != nil {
 		return err
 	}
+	// A killed watch shows only after seconds that it is dead: the proof goes on meanwhile.
+	s.swept = make(chan error, 1)
+	go func() { s.swept <- s.joined(func(m *member) error { return m.sweep(ctx) }) }()
 	s.observe(ctx)
 	return ctx.Err()
 }
@@ -246,10 +258,15 @@ func (s *session) observe(ctx context.Context) {
 func (s *session) remove(ctx context.Context) error {
 	ctx, cancel := outlive(ctx, hurry)
 	defer cancel()
+	return s.joined(func(m *member) error { return m.remove(ctx) })
+}
+
+// joined runs f for every member at once and returns all errors.
+func (s *session) joined(f func(*member) error) error {
 	var mu sync.Mutex
 	var errs []error
 	s.each(func(m *member) {
-		err := m.remove(ctx)
+		err := f(m)
 		mu.Lock()
 		defer mu.Unlock()
 		errs = append(errs, err)

@@ -35,7 +35,7 @@ func TestTheLastWholeLookIsKept(t *testing.T) {
 		return "cut off"
 	}
 	o := poll.Options{What: "it", Interval: time.Millisecond, Deadline: 50 * time.Millisecond}
-	if got := lastWhole(t.Context(), o, look, func(string) bool { return false }); got != "seen" || looks != 2 {
+	if got := lastWhole(t.Context(), o, lookWithin, look, func(string) bool { return false }); got != "seen" || looks != 2 {
 		t.Errorf("got %q after %d looks", got, looks)
 	}
 	slow := func(ctx context.Context) error {
@@ -46,12 +46,12 @@ func TestTheLastWholeLookIsKept(t *testing.T) {
 			return ctx.Err()
 		}
 	}
-	if err := lastWhole(t.Context(), o, slow, func(error) bool { return true }); err != nil {
+	if err := lastWhole(t.Context(), o, lookWithin, slow, func(error) bool { return true }); err != nil {
 		t.Errorf("the first look was cut off: %v", err)
 	}
 	over, end := context.WithCancel(t.Context())
 	end()
-	if err := lastWhole(over, o, slow, func(error) bool { return true }); !errors.Is(err, context.Canceled) {
+	if err := lastWhole(over, o, lookWithin, slow, func(error) bool { return true }); !errors.Is(err, context.Canceled) {
 		t.Errorf("that it was over before it began is not said: %v", err)
 	}
 }

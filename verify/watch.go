@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,17 @@ const (
 	refreshWithin = 20 * time.Second
 	// lookAgainWithin is how long proxies that knew the probes a round ago are waited for.
 	lookAgainWithin = 2 * time.Second
+	// againWithin bounds the second look at an API server behind which a pod did not answer.
+	againWithin = 5 * time.Second
 )
+
+// answersWithin bounds, in a watch, the wait for an answer of an API server or a pod. A cluster that
+// falls silent is to be told within one interval, and half a minute is soon enough: a third of that for
+// it to be noticed (deadAfter, by the heartbeat), one for this wait, one for the clusters that answer.
+// Less than ten seconds would take a loaded API server for a silent one.
+func answersWithin(interval time.Duration) time.Duration {
+	return min(lookWithin, max(interval/3, 10*time.Second))
+}
 
 // WatchSuites are the suites that put no load on a mesh: what a watch looks at.
 func WatchSuites() []string { return []string{SuiteTrust, SuiteDiscovery} }
@@ -55,6 +66,8 @@ type WatchOptions struct {
 	State func(string)
 	// Round is told each report, and what was sent so far, one at a time.
 	Round func(*Report, Traffic)
+	// within, if set, stands in for the time after which an answer is given up: tests are in a hurry.
+	within time.Duration
 }
 
 // Traffic counts what a watch has sent from its start. No pair ever sees more than two requests
@@ -97,7 +110,8 @@ func Watch(ctx context.Context, mesh Mesh, reopen func(context.Context) (Mesh, e
 		m.namespace = s.world.Namespace
 	}
 	w := &watch{session: s, options: o, reopen: reopen, sent: Traffic{Requests: map[string]int{}, Handshakes: map[string]int{}}}
-	s.oneLook = true
+	s.oneLook, s.wake = true, make(chan struct{}, 1)
+	s.answering = cmp.Or(o.within, answersWithin(w.interval()))
 	beating, stop := context.WithCancel(ctx)
 	err = w.start(ctx, beating)
 	if err == nil {
@@ -139,12 +153,10 @@ func (w *watch) start(ctx, beating context.Context) error {
 	return w.claim(ctx, beating)
 }
 
+func (w *watch) interval() time.Duration { return cmp.Or(w.options.Interval, WatchInterval) }
+
 func (w *watch) rounds(ctx, beating context.Context) {
-	interval := w.options.Interval
-	if interval == 0 {
-		interval = WatchInterval
-	}
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(w.interval())
 	defer ticker.Stop()
 	for {
 		began := time.Now()
@@ -162,6 +174,14 @@ func (w *watch) rounds(ctx, beating context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-w.wake:
+			// A cluster has fallen silent: that is looked at now, yet no sooner after the last round than
+			// the bound of what is sent allows.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Until(began.Add(min(w.interval(), LeastInterval)))):
+			}
 		}
 	}
 }
@@ -254,7 +274,7 @@ func (m *member) keep(ctx, beating context.Context) (fresh bool) {
 
 // notice sees whether the clusters answer that have an istiod and no probes: external control planes.
 func (w *watch) notice(ctx context.Context) {
-	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	looking, cancel := context.WithTimeout(ctx, w.looking())
 	defer cancel()
 	planes := slices.DeleteFunc(w.world.planes(), func(c string) bool { return slices.Contains(w.world.Clusters, c) })
 	w.over(planes, func(m *member) {
@@ -263,7 +283,7 @@ func (w *watch) notice(ctx context.Context) {
 		}
 		err := m.client.Get(looking, types.NamespacedName{Name: topology.SystemNamespace}, &corev1.Namespace{})
 		if err != nil && !kube.Absent(err) {
-			m.broken(m.unreached(err, "looking at namespace "+topology.SystemNamespace))
+			m.leave(m.client.Explain(err, "looking at namespace "+topology.SystemNamespace))
 		}
 	})
 }
@@ -280,17 +300,9 @@ func (m *member) begin() bool {
 	return !m.away
 }
 
-// unreached notes that the cluster does not answer, and explains the error that says so.
-func (m *member) unreached(err error, operation string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.away = true
-	return m.client.Explain(err, operation)
-}
-
 // stand makes what is missing of the probes.
 func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
-	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	looking, cancel := context.WithTimeout(ctx, m.looking())
 	defer cancel()
 	ns := &corev1.Namespace{}
 	err = m.client.Get(looking, types.NamespacedName{Name: m.namespace}, ns)
@@ -302,11 +314,20 @@ func (m *member) stand(ctx, beating context.Context) (fresh bool, err error) {
 		}
 		go m.beat(beating)
 	case err != nil:
-		return false, m.unreached(err, "looking at namespace "+m.namespace)
+		err = m.client.Explain(err, "looking at namespace "+m.namespace)
+		m.leave(err)
+		return false, err
 	case m.adopt():
 		go m.beat(beating)
 	}
-	if m.standing(looking) {
+	pods, err := m.list(looking)
+	if err != nil {
+		if looking.Err() != nil {
+			m.leave(err) // it has fallen silent in this moment
+		}
+		return false, err
+	}
+	if m.standing(pods) {
 		return false, nil
 	}
 	m.forgetProbes()
@@ -341,12 +362,8 @@ func (m *member) forgetProbes() {
 	}
 }
 
-// standing says whether every probe is ready and the one that is known.
-func (m *member) standing(ctx context.Context) bool {
-	pods, err := m.list(ctx)
-	if err != nil {
-		return false
-	}
+// standing says whether every probe is among some pods, ready and the one that is known.
+func (m *member) standing(pods []corev1.Pod) bool {
 	for _, r := range m.cast() {
 		known := m.pod(r)
 		if known == nil || !slices.ContainsFunc(pods, func(p corev1.Pod) bool {

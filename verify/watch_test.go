@@ -32,11 +32,15 @@ type watching struct {
 	ended  chan error
 }
 
-func watchMesh(t *testing.T, f *fakeMesh, reopen func(context.Context) (Mesh, error)) *watching {
+func watchMesh(t *testing.T, f *fakeMesh, reopen func(context.Context) (Mesh, error), options ...WatchOptions) *watching {
 	t.Helper()
+	o := WatchOptions{Interval: 50 * time.Millisecond}
+	for _, other := range options {
+		o = other
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	w := &watching{fakeMesh: f, t: t, rounds: make(chan *Report), stop: stop, ended: make(chan error, 1)}
-	o := WatchOptions{Namespace: testNamespace, Interval: 50 * time.Millisecond, Round: func(r *Report, sent Traffic) {
+	o.Namespace, o.Round = testNamespace, func(r *Report, sent Traffic) {
 		w.mu.Lock()
 		w.sent = sent
 		w.mu.Unlock()
@@ -44,7 +48,7 @@ func watchMesh(t *testing.T, f *fakeMesh, reopen func(context.Context) (Mesh, er
 		case w.rounds <- r:
 		case <-ctx.Done():
 		}
-	}}
+	}
 	go func() { w.ended <- Watch(ctx, f.mesh, reopen, o) }()
 	t.Cleanup(func() {
 		stop()

@@ -23,9 +23,9 @@ type World struct {
 	Clusters []string
 	// Namespace and trust domain of the probes' identities.
 	Namespace, TrustDomain string
-	// Passive: without probes, and without reading a Secret.
-	Passive bool
-	Now     time.Time
+	// Access that the run had.
+	Access Access
+	Now    time.Time
 	// Took is how long each observation took.
 	Took map[Fact]time.Duration
 

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
@@ -29,7 +32,7 @@ func testTopology() *topology.Topology {
 	t := &topology.Topology{Metadata: topology.Metadata{Name: "usmesh"}}
 	t.Spec.Clusters = []topology.Cluster{cluster("west", "us-west"), cluster("east", "us-east")}
 	t.Spec.Mesh = topology.Mesh{ID: "usmesh", TrustDomain: "cluster.local"}
-	t.Spec.Verify.Probe.Namespace = testNamespace
+	t.Spec.Verify.Probe.Namespace, t.Spec.Verify.Proxies = testNamespace, 20
 	t.Spec.Verify.Failover = topology.Failover{Rate: 20, Within: topology.Duration(5 * time.Second), LostAtMost: 10, BackWithin: topology.Duration(10 * time.Second)}
 	return t
 }
@@ -107,7 +110,7 @@ type testPKI struct {
 func healthy(t *testing.T) (*World, testPKI) {
 	t.Helper()
 	top := testTopology()
-	top.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Probe: &topology.ServiceProbe{Path: "/", Requests: 20}}}
+	top.Spec.Services = []topology.Service{{Host: "web.shop", Failover: true, Callers: []string{"shop/caller"}, Probe: &topology.ServiceProbe{Path: "/", Requests: 20}}}
 	w := &World{Topology: top, Clusters: top.Names(), Namespace: testNamespace, TrustDomain: "cluster.local", Now: time.Now(),
 		Took:    map[Fact]time.Duration{FactWire: 1500 * time.Millisecond},
 		Signers: map[string]Signer{}, Roots: map[string]Roots{}, Controls: map[string]Control{}, Nodes: map[string]Nodes{},
@@ -207,8 +210,9 @@ func healthyCluster(w *World, c, peer string, i int) {
 		w.Outside[OutsideKey{client, c, c, CallStrict}] = call(c, probe.Outcome{Error: probe.ErrReset, Count: 1})
 	}
 	w.Own[c] = Own{Names: []string{c + ".shop", "web.shop"}, Services: map[string]OwnService{"web.shop": {Ports: []string{"http 80/TCP"}, HTTP: 80,
-		Ready: []string{"10.10.0.7"}, Pods: 1, Sidecars: 1, Modes: []string{"STRICT"}, Policies: []string{"ALLOW shop/web [x]"}}}}
-	w.Callers[OwnKey{c, "web.shop"}] = OwnView{In: "shop/caller", Known: true, Endpoints: []Endpoint{near(c, 1), far(peer, 1, 1)}, Outlier: `{"consecutive_5xx":5}`,
+		Ready: []string{"10.10.0.7"}, Pods: 1, Sidecars: 1, Modes: []string{"STRICT"}, Workloads: []labels.Set{{"app": "web"}},
+		Policies: []*securityv1.AuthorizationPolicy{authz("shop/web", policyAllow, fromPrincipal("cluster.local/ns/shop/sa/caller"))}}}}
+	w.Callers[OwnKey{c, "web.shop"}] = OwnView{In: "shop/caller", Callers: []string{"shop/caller"}, Known: true, Endpoints: []Endpoint{near(c, 1), far(peer, 1, 1)}, Outlier: `{"consecutive_5xx":5}`,
 		Call: Call{Target: "http://web.shop", Outcomes: []probe.Outcome{answer(c, 200, 20)}}}
 	for _, alone := range []bool{false, true} {
 		w.Names[NameKey{c, peer, alone}] = Name{Host: host(testNamespace, serviceOnly(peer)), Addresses: []string{"10.100.0.9"}, Captured: true,

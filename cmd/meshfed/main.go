@@ -14,10 +14,11 @@ import (
 )
 
 func main() {
+	libraries := cli.CatchLibraries()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; a second one kills as usual.
 	context.AfterFunc(ctx, stop)
-	code := cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Program: os.Args[0]})
+	code := cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Program: os.Args[0], Libraries: libraries})
 	stop()
 	os.Exit(code)
 }

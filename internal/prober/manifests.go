@@ -48,12 +48,12 @@ func objects(t *topology.Topology, cluster, image string) []object {
 	key, value := t.Injection()
 	all := []object{
 		{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": topology.ProberNamespace, "labels": labels(t, object{key: value})}},
-		make1("v1", "ServiceAccount", topology.ProberName(cluster), t, object{"automountServiceAccountToken": false}),
+		namespaced("v1", "ServiceAccount", topology.ProberName(cluster), t, object{"automountServiceAccountToken": false}),
 	}
 	// Every cluster has the Services of all, so that their names resolve; a pod stands behind each
 	// in one of them alone.
 	for _, c := range t.Members() {
-		all = append(all, make1("v1", "Service", topology.ProberName(c), t, object{"spec": object{
+		all = append(all, namespaced("v1", "Service", topology.ProberName(c), t, object{"spec": object{
 			"selector": object{"app.kubernetes.io/name": name, labelCluster: c},
 			"ports":    []any{object{"name": "http", "port": probe.PortApp, "targetPort": probe.PortApp}},
 		}}))
@@ -61,7 +61,7 @@ func objects(t *topology.Topology, cluster, image string) []object {
 	if t.Cluster(cluster).Config == cluster { // istiod reads its rules there
 		all = append(all, rules(t)...)
 	}
-	return append(all, make1("apps/v1", "Deployment", name, t, object{"spec": object{
+	return append(all, namespaced("apps/v1", "Deployment", name, t, object{"spec": object{
 		"replicas": 1, "selector": object{"matchLabels": object{"app.kubernetes.io/name": name}},
 		// Two of them would ask twice as often.
 		"strategy": object{"type": "Recreate"},
@@ -69,8 +69,8 @@ func objects(t *topology.Topology, cluster, image string) []object {
 	}}))
 }
 
-// make1 is one object of the namespace.
-func make1(apiVersion, kind, name string, t *topology.Topology, rest object) object {
+// namespaced is one object of the namespace.
+func namespaced(apiVersion, kind, name string, t *topology.Topology, rest object) object {
 	o := object{"apiVersion": apiVersion, "kind": kind, "metadata": object{"name": name, "namespace": topology.ProberNamespace, "labels": labels(t, nil)}}
 	for k, v := range rest {
 		o[k] = v
@@ -90,8 +90,8 @@ func labels(t *topology.Topology, more object) object {
 // rules let probers reach each other, by mutual TLS alone, whatever the mesh has for the rest.
 func rules(t *topology.Topology) []object {
 	return []object{
-		make1("security.istio.io/v1", "PeerAuthentication", "default", t, object{"spec": object{"mtls": object{"mode": "STRICT"}}}),
-		make1("security.istio.io/v1", "AuthorizationPolicy", name, t, object{"spec": object{
+		namespaced("security.istio.io/v1", "PeerAuthentication", "default", t, object{"spec": object{"mtls": object{"mode": "STRICT"}}}),
+		namespaced("security.istio.io/v1", "AuthorizationPolicy", name, t, object{"spec": object{
 			"action": "ALLOW", "rules": []any{object{"from": []any{object{"source": object{"namespaces": []any{topology.ProberNamespace}}}}}},
 		}}),
 	}

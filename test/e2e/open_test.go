@@ -13,7 +13,9 @@ import (
 	"time"
 
 	networkingapi "istio.io/api/networking/v1alpha3"
+	securityapi "istio.io/api/security/v1beta1"
 	networking "istio.io/client-go/pkg/apis/networking/v1"
+	security "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -128,7 +130,7 @@ func names(t *testing.T, m *mesh) {
 }
 
 // ownService is in both clusters with outlier detection, passes, and fails where east's has
-// another name for its port and none.
+// another name for its port, none, and a policy that keeps its caller out.
 func ownService(t *testing.T, m *mesh) {
 	for _, cluster := range []string{"west", "east"} {
 		c := m.client(cluster)
@@ -167,9 +169,16 @@ func ownService(t *testing.T, m *mesh) {
 	if err := east.Delete(t.Context(), &networking.DestinationRule{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}); err != nil {
 		t.Fatal(err)
 	}
+	// Keeps the caller that the file names out of east, and nobody else: verify's own is let in.
+	deny := &security.AuthorizationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "callers"}}
+	deny.Spec.Action = securityapi.AuthorizationPolicy_DENY
+	deny.Spec.Rules = []*securityapi.Rule{{From: []*securityapi.Rule_From{{Source: &securityapi.Source{Principals: []string{"cluster.local/ns/shop/sa/default"}}}}}}
+	if err := east.Create(t.Context(), deny); err != nil {
+		t.Fatal(err)
+	}
 	r := m.run("verify", "--suite", "services", "--set", named, "-o", "json")
 	rep := m.parse(r)
-	for _, code := range []string{"FED013", "LOC002"} {
+	for _, code := range []string{"AUZ001", "FED013", "LOC002"} {
 		if r.code != 3 || !slices.Contains(rep.codes(), code) {
 			t.Errorf("exit code %d, %s is not among %v:\n%s", r.code, code, rep.codes(), rep.words())
 		}

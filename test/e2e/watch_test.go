@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ const watchAddress = "127.0.0.1:31715"
 
 // watched: a watch sees a remote secret go and come back, a real Prometheus that scrapes it alerts and
 // stops to, `verify --baseline` beside it calls the same a regression, and after an interrupt nothing
-// of it is left.
+// of it is left; what a killed one leaves, verify removes.
 func watched(t *testing.T, m *mesh) {
 	t.Setenv(promhost.RequireEnv, "1")
 	cmd := m.command(t.Context(), "verify", "--watch", "--interval", "5s", "--listen", watchAddress)
@@ -94,6 +95,16 @@ func watched(t *testing.T, m *mesh) {
 		left := m.probesLeft()
 		return len(left) == 0, strings.Join(left, ", "), nil
 	})
+
+	// What a kill leaves, the next verify removes.
+	m.stop(syscall.SIGKILL, func(out string) bool { return strings.Contains(out, "watching ") }, "verify", "--watch", "--interval", "5s", "--listen", watchAddress)
+	if len(m.probesLeft()) == 0 {
+		t.Error("a killed watch left nothing")
+	}
+	m.must("verify", "--suite", "trust")
+	if left := m.probesLeft(); len(left) > 0 {
+		t.Errorf("after a killed watch, verify left %s", strings.Join(left, ", "))
+	}
 }
 
 // probers are applied in both clusters, see each other by their certificates, have no rights, and are

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,7 @@ func failing() *verify.Report {
 			c.Evidence["rate"], c.Evidence["policy"] = 20, map[string]any{"fault": "the gateway is gone", "retries": "none"}
 			c.Evidence["timeline"] = map[string]any{
 				"bucketMilliseconds": 100, "faultAt": 0.2, "repairAt": 0.6, "lost": []int{0, 0, 1, 0, 0, 0, 0, 0},
-				"cluster-00": []int{2, 2, 1, 0, 0, 0, 2, 2}, "cluster-01": []int{0, 0, 0, 2, 2, 2, 0, 0},
+				"answers": map[string][]int{"cluster-00": {2, 2, 1, 0, 0, 0, 2, 2}, "cluster-01": {0, 0, 0, 2, 2, 2, 0, 0}},
 			}
 		}
 	}
@@ -78,6 +79,52 @@ func TestTimeLine(t *testing.T) {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is missing", words)
 		}
+	}
+}
+
+// TestATimeLineOfBefore has the clusters beside the lost requests.
+func TestATimeLineOfBefore(t *testing.T) {
+	t.Parallel()
+	old, err := plain(failing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range old.Checks {
+		if line, ok := c.Evidence["timeline"].(map[string]any); ok {
+			answers, _ := line["answers"].(map[string]any)
+			maps.Copy(line, answers)
+			delete(line, "answers")
+		}
+	}
+	now, err := plain(failing())
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, _ := figuresOf(old)
+	is, _ := figuresOf(now)
+	if len(was) != 1 || len(is) != 1 || was[0].Text != is[0].Text || !cmp.Equal(was[0].Bands, is[0].Bands) {
+		t.Errorf("%+v, now %+v", was, is)
+	}
+}
+
+// TestAClusterCalledLost is not what was lost.
+func TestAClusterCalledLost(t *testing.T) {
+	t.Parallel()
+	r := made(2, 1, always(verify.Pass))
+	for i := range r.Checks {
+		r.Checks[i].From, r.Checks[i].To = "west", "lost"
+	}
+	r.Clusters = []string{"west", "lost"}
+	r.Checks = r.Checks[:1]
+	r.Checks[0].Evidence["timeline"] = map[string]any{"bucketMilliseconds": 100,
+		"answers": map[string][]int{"west": {2, 0, 0}, "lost": {0, 2, 2}}, "lost": []int{0, 1, 0}}
+	r, err := plain(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures, _ := figuresOf(r)
+	if len(figures) != 1 || figures[0].Text != "west 2, lost 4, lost requests 1" || figures[0].Legend[1].Class != "s1" || figures[0].Legend[2].Class != "lost" || !slices.Equal(figures[0].Lost, []string{"33.33%"}) {
+		t.Errorf("%+v", figures)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const (
 	// timelineKey is the evidence that a figure is drawn of.
 	timelineKey = "timeline"
-	// lostSeries is the key in it of requests that nobody answered.
+	// lostSeries is the key in it of requests that nobody answered, and their colour.
 	lostSeries = "lost"
 	// roomForFigures bounds their drawings in bytes.
 	roomForFigures = 300_000
@@ -32,13 +32,15 @@ type timeline struct {
 	series  []series
 }
 
-// series counts the answers of one cluster, or, called "lost", of nobody.
+// series counts the answers of one cluster, or of nobody.
 type series struct {
 	name   string
+	lost   bool
 	counts []float64
 }
 
-// timelineOf reads the time line of a result: every list of numbers in it is a series.
+// timelineOf reads the time line of a result. The clusters' answers are under "answers"; reports of
+// before had them beside "lost", where a cluster of that name took its place.
 func timelineOf(c verify.Result) (timeline, bool) {
 	fields, ok := c.Evidence[timelineKey].(map[string]any)
 	width, _ := fields["bucketMilliseconds"].(float64)
@@ -48,27 +50,25 @@ func timelineOf(c verify.Result) (timeline, bool) {
 	t := timeline{bucket: width / 1000}
 	t.fault, _ = fields["faultAt"].(float64)
 	t.repair, _ = fields["repairAt"].(float64)
+	answers, _ := fields["answers"].(map[string]any)
+	for name, value := range answers {
+		t.add(series{name: name}, value)
+	}
 	for name, value := range fields {
-		list, ok := value.([]any)
-		if !ok {
-			continue
+		lost := series{name: name, lost: name == lostSeries}
+		if _, cluster := answers[name]; lost.lost && cluster {
+			lost.name = "lost requests"
 		}
-		s := series{name: name}
-		for _, one := range list {
-			n, _ := one.(float64)
-			s.counts = append(s.counts, n)
-		}
-		t.buckets = max(t.buckets, len(s.counts))
-		t.series = append(t.series, s)
+		t.add(lost, value)
 	}
 	// The caller's own cluster at the bottom, the lost ones on top.
 	rank := func(s series) int {
-		switch s.name {
-		case lostSeries:
+		switch {
+		case s.lost:
 			return 3
-		case c.From:
+		case s.name == c.From:
 			return 0
-		case c.To:
+		case s.name == c.To:
 			return 1
 		}
 		return 2
@@ -80,6 +80,20 @@ func timelineOf(c verify.Result) (timeline, bool) {
 		return strings.Compare(a.name, b.name)
 	})
 	return t, t.buckets > 0
+}
+
+// add takes over a list of numbers; anything else is no series.
+func (t *timeline) add(s series, value any) {
+	list, ok := value.([]any)
+	if !ok {
+		return
+	}
+	for _, one := range list {
+		n, _ := one.(float64)
+		s.counts = append(s.counts, n)
+	}
+	t.buckets = max(t.buckets, len(s.counts))
+	t.series = append(t.series, s)
 }
 
 // at is the count of a bucket, 0 beyond the end.
@@ -190,7 +204,7 @@ func (t timeline) classes(clusters []string) []string {
 			i = k
 		}
 		class := fmt.Sprintf("s%d", i%colours)
-		if s.name == lostSeries {
+		if s.lost {
 			class = lostSeries
 		}
 		all = append(all, class)
@@ -226,7 +240,7 @@ func (t timeline) figure(c verify.Result, classes []string) figure {
 	slices.Reverse(f.Bands)
 	for _, s := range t.series {
 		for i := range s.counts {
-			if s.name == lostSeries && s.counts[i] > 0 {
+			if s.lost && s.counts[i] > 0 {
 				f.Lost = append(f.Lost, percent(float64(i), float64(t.buckets)))
 			}
 		}

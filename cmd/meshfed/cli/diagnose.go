@@ -60,7 +60,7 @@ func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
 	if err != nil {
 		return err
 	}
-	report, err := verify.Run(ctx, mesh, verify.Options{Passive: true, Secrets: true, Clusters: m.Selected()})
+	report, err := verify.Run(ctx, mesh, verify.Options{Access: verify.Reading, Clusters: m.Selected()})
 	if report == nil {
 		return err
 	}

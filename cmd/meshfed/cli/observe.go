@@ -21,6 +21,7 @@ import (
 func (a *app) watch(folder *state.RunFolder, steps []graph.Step) (observe func(graph.Event), done func()) {
 	view, end := a.view(steps)
 	a.log = folder.LogPath()
+	a.Libraries.also(folder.Log())
 	return func(e graph.Event) {
 		view(e)
 		record(folder, e)

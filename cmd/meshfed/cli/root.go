@@ -29,6 +29,8 @@ type Streams struct {
 	// Program is how the program was called, for commands that are printed to be copied;
 	// empty means meshfed.
 	Program string
+	// Libraries is what CatchLibraries gave to main; nil elsewhere.
+	Libraries *Libraries
 }
 
 // app is what the flags of one invocation say.
@@ -187,6 +189,9 @@ func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	}
 	if err := a.checkReports(); err != nil {
 		return err
+	}
+	if a.verbose {
+		a.Libraries.also(a.Err)
 	}
 	full := cmd.Flags().Lookup("verify")
 	a.failover = cmd.Name() == "verify" || full != nil && full.Value.String() == "full"

@@ -29,7 +29,7 @@ func (a *app) verify() *cobra.Command {
 		Short: "Prove discovery, locality, failover, authorization and trust for every pair",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := verify.CheckSuites(a.suites, a.passive); err != nil {
+			if err := verify.CheckSuites(a.suites, a.access()); err != nil {
 				return usage(err)
 			}
 			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
@@ -99,6 +99,14 @@ func (a *app) verify() *cobra.Command {
 	return c
 }
 
+// access that verify has to the clusters.
+func (a *app) access() verify.Access {
+	if a.passive {
+		return verify.Passive
+	}
+	return verify.Probing
+}
+
 // runVerify observes and judges, and keeps a whole report as the last one. It runs as one
 // step, so that progress, log and trace are those of every run. A report beside an error
 // holds all judgements; what went wrong came after them.
@@ -118,7 +126,7 @@ func (a *app) runVerify(ctx context.Context, m *plan.Mesh, folder *state.RunFold
 				return err
 			}
 			report, err = verify.Run(ctx, mesh, verify.Options{
-				Suites: suites, Failover: failover, Passive: a.passive, Clusters: m.Selected(), Disruptive: a.disruptive,
+				Suites: suites, Failover: failover, Access: a.access(), Clusters: m.Selected(), Disruptive: a.disruptive,
 				Journal: func(f verify.Fault) error { return folder.Journal(faultsFile, f) },
 				Observe: func(r verify.Result) { logResult(folder, r) },
 				Live:    a.drawLoad,

@@ -99,6 +99,7 @@ func (w *watcher) run(ctx context.Context, a *app, m *plan.Mesh) error {
 	}
 	defer closeRun(folder)
 	w.log, a.log = folder.Log(), folder.LogPath()
+	a.Libraries.also(w.log)
 	mesh, err := m.ToVerify(ctx, false)
 	if err == nil {
 		err = verify.Watch(ctx, mesh, w.reopen, verify.WatchOptions{
