@@ -26,7 +26,7 @@ func Up(m *Mesh) []graph.Step {
 	if len(network) > 0 {
 		made = "network"
 	}
-	steps = append(steps, m.step("root", "root certificate", seconds(10), 0, root{m}, made))
+	steps = append(steps, m.step("root", "root certificate", minutes(1), 0, root{m}, made))
 	for _, name := range m.Selected() {
 		c := t.Cluster(name)
 		at := func(step string) string { return step + "@" + name }
