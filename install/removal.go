@@ -37,6 +37,7 @@ var (
 	_ Removal = CACerts{}
 	_ Removal = PullSecret{}
 	_ Removal = Namespaces{}
+	_ Removal = DroppedNamespaces{}
 	_ Removal = SystemNamespace{}
 	_ Removal = MetalLB{}
 )
@@ -147,21 +148,7 @@ func (b IstioBase) LookRemove(ctx context.Context, c *kube.Client) (graph.Change
 
 // LookRemove implements Removal.
 func (n Namespaces) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	var names []string
-	for _, each := range n.Topology.Spec.Namespaces {
-		var found corev1.Namespace
-		err := c.Get(ctx, client.ObjectKey{Name: each.Name}, &found)
-		switch {
-		case kube.Absent(err):
-		case err != nil:
-			return graph.Change{}, c.Explain(err, "reading namespace "+each.Name)
-		case owned(&found, n.Mesh):
-			names = append(names, "namespace "+each.Name)
-		case setByUs(&found, topology.LabelInjection) || setByUs(&found, topology.LabelRevision):
-			names = append(names, "the label for injection of namespace "+each.Name)
-		}
-	}
-	return there(names...), nil
+	return n.lookAway(ctx, c, nil)
 }
 
 // LookRemove implements Removal.

@@ -214,7 +214,8 @@ type Credentials struct {
 }
 
 // Namespace is made in every cluster that has workloads. One that exists already gets no label but
-// that for injection, and is never removed.
+// that for injection, and is never removed. One that was made goes when the file drops it, or with
+// the mesh, unless something of yours is in it: then it stays, and only the labels go.
 type Namespace struct {
 	// Name of the namespace, a DNS label. Required. Refused: kube-*, istio-system,
 	// metallb-system and the probe's.

@@ -24,7 +24,7 @@ import (
 
 // install is what all parts of package install know.
 func (m *Mesh) install() install.Mesh {
-	in := install.Mesh{Topology: m.Topology, Owner: m.Owner, Charts: m.charts}
+	in := install.Mesh{Topology: m.Topology, Owner: m.Owner, Charts: m.charts, Kept: m.keep}
 	in.Settings.UpstreamEnvoy = m.settings().UpstreamEnvoy
 	if m.recorded != nil {
 		in.Settings = *m.recorded

@@ -44,7 +44,7 @@ func Up(m *Mesh) []graph.Step {
 		pullSecret := at("owner")
 		if m.Topology.Spec.Images.PullSecret != "" {
 			pullSecret = at("pull-secret")
-			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
+			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(name, in), at("owner"))
 		}
 		steps = append(steps, m.namespaces(c, in)...)
 		if c.IsExisting() && c.Provider.Kubeconfig.LabelNodes {
@@ -56,7 +56,7 @@ func Up(m *Mesh) []graph.Step {
 			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
 		}
 		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.OthersNamespace{Mesh: in}), pullSecret)
-		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
+		on("prune", "what the file no longer has", minutes(6), 0, m.prune(name, in), at("namespace"))
 		steps = append(steps, m.controlPlane(c, in)...)
 		injects := m.injects(name)
 		if c.HoldsConfig() {
@@ -137,7 +137,7 @@ func (m *Mesh) loadSteps(c *topology.Cluster) (steps []graph.Step, last string) 
 
 // namespaces are the file's own, in a cluster that has workloads.
 func (m *Mesh) namespaces(c *topology.Cluster, in install.Mesh) []graph.Step {
-	if !c.IsMember() || len(m.Topology.Spec.Namespaces) == 0 {
+	if len(m.Topology.NamespacesOf(c.Name)) == 0 {
 		return nil
 	}
 	return []graph.Step{m.on(c.Name, "namespaces@"+c.Name, "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, "owner@"+c.Name)}
