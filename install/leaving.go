@@ -65,6 +65,9 @@ func (m Mesh) leave(ctx context.Context, c *kube.Client, name string) error {
 		}
 		return awaitGone(ctx, c, name)
 	}
+	if l.theirs && !labelledByUs(&found, topology.LabelNetwork, topology.LabelInjection, topology.LabelRevision) {
+		return nil
+	}
 	if l.stays != "" {
 		m.keeps(ctx, c, "namespace %s is kept: %s", name, l.stays)
 		if err := m.removeLogins(ctx, c, name); err != nil {
@@ -95,12 +98,16 @@ func (m Mesh) removeLogins(ctx context.Context, c *kube.Client, namespace string
 	return nil
 }
 
-// labelledByUs says whether server-side apply knows us as a manager of a label of the object.
-func labelledByUs(obj client.Object, label string) bool {
+// labelledByUs says whether server-side apply knows us as a manager of any of the labels.
+func labelledByUs(obj client.Object, labels ...string) bool {
 	for _, entry := range obj.GetManagedFields() {
-		if entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
-			entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`) {
-			return true
+		if entry.Manager != topology.FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.FieldsV1 == nil {
+			continue
+		}
+		for _, label := range labels {
+			if strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`) {
+				return true
+			}
 		}
 	}
 	return false

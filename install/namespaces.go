@@ -114,7 +114,7 @@ func (n Namespaces) marked(ctx context.Context, c *kube.Client, wanted []topolog
 		case slices.ContainsFunc(wanted, func(w topology.Namespace) bool { return w.Name == found.Name }):
 			return true
 		}
-		return !owned(&found, n.Mesh) && !labelledByUs(&found, topology.LabelInjection) && !labelledByUs(&found, topology.LabelRevision)
+		return !owned(&found, n.Mesh) && !labelledByUs(&found, topology.LabelInjection, topology.LabelRevision)
 	}), nil
 }
 

@@ -59,7 +59,7 @@ func (m *Mesh) clear(name string, needs ...string) []graph.Step {
 	}
 	after(row...)
 	after(removalStep{"namespace", "istio-system", minutes(5), install.SystemNamespace{Mesh: in}},
-		removalStep{"loadbalancer", "MetalLB", minutes(5), install.MetalLB{Mesh: in}},
+		removalStep{"loadbalancer", "MetalLB", minutes(8), install.MetalLB{Mesh: in}},
 		removalStep{"node-labels", "locality of nodes", minutes(1), install.NodeLabels{Mesh: in}})
 	after(removalStep{"owner", "ownership", minutes(1), ownership{m}})
 	return steps

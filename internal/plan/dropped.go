@@ -137,6 +137,7 @@ var (
 	_ removable = federation.IstiodExposure{}
 	_ removable = install.NodeLabels{}
 	_ removable = install.DroppedNamespaces{}
+	_ removable = install.MetalLB{}
 )
 
 // unwanted takes away what an earlier form of the file asked for.

@@ -176,6 +176,39 @@ func TestNamespacesArePruned(t *testing.T) {
 	}
 }
 
+// TestBalancerThatIsNotAskedFor goes before gateways wait for another one's address; where nothing is
+// written none is looked for.
+func TestBalancerThatIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{topology.LoadBalancerExisting, topology.LoadBalancerNone} {
+		m := newMesh(t, example)
+		west := m.Topology.Cluster("west")
+		west.LoadBalancer = topology.LoadBalancer{Type: kind}
+		steps := Up(m)
+		if err := graph.Validate(steps); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"ingress@west", "eastwest@west"} {
+			if needs := stepNamed(t, steps, id).Needs; !slices.Contains(needs, "loadbalancer@west") {
+				t.Errorf("%s: %s needs %q", kind, id, needs)
+			}
+		}
+		if !unwants[install.MetalLB](m.balancer(west, m.install())) {
+			t.Errorf("%s: it is not taken away", kind)
+		}
+		if made, err := Render(t.Context(), m); err != nil || slices.ContainsFunc(made.Manifests, func(f Manifest) bool { return f.Cluster == "west" && f.Name == "loadbalancer" }) {
+			t.Errorf("%s: it is rendered, %v", kind, err)
+		}
+	}
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	m.Topology.Cluster("east").Manage = topology.Manage{}
+	for _, s := range Up(m) {
+		if s.ID == "loadbalancer@east" {
+			t.Error("east is only checked")
+		}
+	}
+}
+
 // TestLabelsOfNodesAreGivenBack: when the file no longer asks for them, those that we set go, and
 // the user's own stay.
 func TestLabelsOfNodesAreGivenBack(t *testing.T) {

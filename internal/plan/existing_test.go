@@ -203,7 +203,7 @@ func TestUpOfOwnClusters(t *testing.T) {
 	for _, s := range steps {
 		ids[s.ID] = true
 	}
-	for id, want := range map[string]bool{"loadbalancer@west": true, "loadbalancer@east": false, "cluster@east": true, "node-labels@east": false, "remote-secret@west:east": true, "network": true} {
+	for id, want := range map[string]bool{"loadbalancer@west": true, "loadbalancer@east": true, "cluster@east": true, "node-labels@east": false, "remote-secret@west:east": true, "network": true} {
 		if ids[id] != want {
 			t.Errorf("step %s: %v, want %v", id, ids[id], want)
 		}

@@ -37,6 +37,18 @@ func (m *Mesh) caCerts(in install.Mesh) install.CACerts {
 	return install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}
 }
 
+// balancer is MetalLB where the file asks for it. Elsewhere one of ours goes, before gateways wait
+// for the address that somebody else gives them; nil where nothing is ever written.
+func (m *Mesh) balancer(c *topology.Cluster, in install.Mesh) part {
+	switch {
+	case c.LoadBalancer.Type == topology.LoadBalancerMetalLB:
+		return metalLB{m, in}
+	case m.onlyChecked(c.Name):
+		return nil
+	}
+	return unwanted{install.MetalLB{Mesh: in}}
+}
+
 // metalLB carves the cluster's address range from the container network that really exists,
 // each time it is looked at.
 type metalLB struct {

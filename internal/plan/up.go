@@ -51,9 +51,9 @@ func Up(m *Mesh) []graph.Step {
 			on("node-labels", "locality of nodes", seconds(60), 0, install.NodeLabels{Mesh: in}, at("owner"))
 		}
 		balancer := pullSecret
-		if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		if part := m.balancer(c, in); part != nil {
 			balancer = at("loadbalancer")
-			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
+			on("loadbalancer", "MetalLB", minutes(8), seconds(8), part, pullSecret)
 		}
 		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.OthersNamespace{Mesh: in}), pullSecret)
 		on("prune", "what the file no longer has", minutes(6), 0, m.prune(name, in), at("namespace"))
