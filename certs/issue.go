@@ -57,6 +57,9 @@ func NewRoot(o Options) (*Root, error) {
 	return &Root{Certificate: cert, Key: key}, nil
 }
 
+// EndsBefore says whether an authority that lives until then would outlive the root.
+func (r *Root) EndsBefore(then time.Time) bool { return then.After(r.Certificate.NotAfter) }
+
 // NewCACerts makes the intermediate of one control plane, with a key, serial and subject
 // of its own and path length 0: it signs workloads and no further authority. One that
 // would outlive the root is refused, as is one under a root whose key does not fit.
@@ -79,7 +82,7 @@ func (r *Root) newCACerts(o Options) (*CACerts, error) {
 	if err := signs(r.Certificate, 1); err != nil {
 		return nil, fmt.Errorf("root %s: %w", name(r.Certificate), err)
 	}
-	if template.NotAfter.After(r.Certificate.NotAfter) {
+	if r.EndsBefore(template.NotAfter) {
 		return nil, fmt.Errorf("it would end on %s, after its root %s on %s",
 			date(template.NotAfter), name(r.Certificate), date(r.Certificate.NotAfter))
 	}

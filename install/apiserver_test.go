@@ -141,7 +141,7 @@ func (s *apiServer) write(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	at := r.URL.Path
+	at := strings.TrimSuffix(r.URL.Path, "/status")
 	if r.Method == http.MethodPost {
 		at += "/" + sent["metadata"].(map[string]any)["name"].(string)
 		if s.objects[at] != nil {

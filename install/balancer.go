@@ -5,16 +5,17 @@ package install
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // definitionKind is that of custom resource definitions.
@@ -24,8 +25,22 @@ var definitionKind = apiextensionsv1.SchemeGroupVersion.WithKind("CustomResource
 const pendingAfter = 2 * time.Minute
 
 // balancer looks for who gives addresses to Services of type LoadBalancer, without making one:
-// what somebody got is the best evidence, then a known load balancer.
+// what somebody got is the best evidence, then a known load balancer. A MetalLB of this program's is
+// none: it goes where the file says that there is another one.
 func (d describer) balancer(ctx context.Context, f *Found) error {
+	pools, err := d.pools(ctx)
+	if err != nil {
+		return err
+	}
+	var ours []topology.AddressRange
+	var others []string
+	for i := range pools {
+		if pools[i].GetLabels()[topology.LabelOwner] != "" {
+			ours = append(ours, rangesOf(&pools[i])...)
+		} else {
+			others = append(others, pools[i].GetName())
+		}
+	}
 	var services corev1.ServiceList
 	if err := d.c.List(ctx, &services); err != nil {
 		return d.c.Explain(err, "listing Services")
@@ -37,8 +52,10 @@ func (d describer) balancer(ctx context.Context, f *Found) error {
 			continue
 		}
 		name := s.Namespace + "/" + s.Name
-		ingress := s.Status.LoadBalancer.Ingress
+		ingress := outside(s.Status.LoadBalancer.Ingress, ours)
 		switch {
+		case len(ingress) < len(s.Status.LoadBalancer.Ingress):
+			continue
 		case len(ingress) == 0:
 			if time.Since(s.CreationTimestamp.Time) > pendingAfter {
 				b.Pending = name
@@ -57,27 +74,35 @@ func (d describer) balancer(ctx context.Context, f *Found) error {
 	if b.Evidence != "" {
 		return nil
 	}
-	var err error
+	// MetalLB and Cilium give addresses of pools, and none without one.
+	if len(others) > 0 {
+		b.Evidence = "MetalLB has the pool " + others[0]
+		return nil
+	}
 	b.Evidence, err = d.knownBalancer(ctx)
 	return err
 }
 
+// pools are MetalLB's.
+func (d describer) pools(ctx context.Context) ([]unstructured.Unstructured, error) {
+	var list unstructured.UnstructuredList
+	list.SetAPIVersion(metallbAPI)
+	list.SetKind(poolKind + "List")
+	if err := d.c.List(ctx, &list); err != nil && !kube.Absent(err) {
+		return nil, d.c.Explain(err, "listing address pools of MetalLB")
+	}
+	return list.Items, nil
+}
+
 // knownBalancer recognises load balancers by what they leave in a cluster; "" for none.
 func (d describer) knownBalancer(ctx context.Context) (string, error) {
-	// MetalLB and Cilium give addresses of pools, and none without one.
-	for _, pool := range []struct{ name, version, kind string }{
-		{"MetalLB", "metallb.io/v1beta1", "IPAddressPool"},
-		{"Cilium", "cilium.io/v2alpha1", "CiliumLoadBalancerIPPool"},
-	} {
-		var list metav1.PartialObjectMetadataList
-		list.APIVersion, list.Kind = pool.version, pool.kind+"List"
-		err := d.c.List(ctx, &list)
-		if err != nil && !kube.Absent(err) {
-			return "", d.c.Explain(err, "listing address pools of "+pool.name)
-		}
-		if len(list.Items) > 0 {
-			return fmt.Sprintf("%s has the pool %s", pool.name, list.Items[0].Name), nil
-		}
+	var list metav1.PartialObjectMetadataList
+	list.APIVersion, list.Kind = "cilium.io/v2alpha1", "CiliumLoadBalancerIPPoolList"
+	if err := d.c.List(ctx, &list); err != nil && !kube.Absent(err) {
+		return "", d.c.Explain(err, "listing address pools of Cilium")
+	}
+	if len(list.Items) > 0 {
+		return "Cilium has the pool " + list.Items[0].Name, nil
 	}
 	var nodes corev1.NodeList
 	if err := d.c.List(ctx, &nodes, client.Limit(50)); err != nil {

@@ -56,7 +56,7 @@ func (a CACerts) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 		return graph.Change{}, err
 	}
 	if secret == nil {
-		return a.absent()
+		return a.absent(c.Cluster)
 	}
 	found, err := a.accept(c, secret)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a CACerts) Look(ctx context.Context, c *kube.Client) (graph.Change, error)
 	return change, nil
 }
 
-func (a CACerts) absent() (graph.Change, error) {
+func (a CACerts) absent(cluster string) (graph.Change, error) {
 	root, err := a.Root()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -96,10 +96,25 @@ func (a CACerts) absent() (graph.Change, error) {
 	case err != nil:
 		return graph.Change{}, fmt.Errorf("reading the root: %w", err)
 	}
+	if err := a.Outlives(cluster, root); err != nil {
+		return graph.Change{}, err
+	}
 	return graph.Change{
 		Action: graph.Create, Reason: "no intermediate yet",
 		Fields: []graph.FieldChange{{Path: "root", New: certs.Fingerprint(root.Certificate)}},
 	}, nil
+}
+
+// Outlives is why no intermediate can be issued for a cluster now: it would end after the root.
+// Nil where it would not. It is the one judgement of this, before anything is made and after.
+func (a CACerts) Outlives(cluster string, root *certs.Root) error {
+	lifetime := a.Topology.Spec.Certificates.Intermediate.Lifetime
+	if !root.EndsBefore(a.now().Add(time.Duration(lifetime))) {
+		return nil
+	}
+	return diag.Hint(fmt.Errorf("an intermediate for %s would live %s, and the root in %s ends on %s",
+		cluster, lifetime, a.RootFile, root.Certificate.NotAfter.UTC().Format(time.DateOnly)),
+		"write a shorter spec.certificates.intermediate.lifetime")
 }
 
 // Do issues an intermediate and writes the secret if there is none, then restarts istiod

@@ -62,7 +62,7 @@ func (e EastWestGateway) gateway(c *kube.Client) (gateway, bool, error) {
 	}
 	return gateway{
 		Mesh: e.Mesh, name: topology.EastWestGateway, values: e.Values(cluster), adopt: e.adopts(c),
-		address: cluster.EastWest.Service.Type == "LoadBalancer" && cluster.LoadBalancer.Type != "None",
+		address: cluster.EastWest.Service.Type == topology.ServiceLoadBalancer && cluster.LoadBalancer.Type != topology.LoadBalancerNone,
 	}, true, nil
 }
 

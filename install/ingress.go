@@ -42,8 +42,8 @@ func (i IngressGateway) Values(cluster *topology.Cluster) map[string]any {
 			https = p.Node
 		}
 	}
-	kind := "LoadBalancer"
-	if cluster.LoadBalancer.Type == "None" {
+	kind := topology.ServiceLoadBalancer
+	if cluster.LoadBalancer.Type == topology.LoadBalancerNone {
 		kind = "NodePort"
 	}
 	return overlay(i.gatewayValues(cluster, topology.IngressSelector, 1), map[string]any{
@@ -65,7 +65,7 @@ func (i IngressGateway) gateway(c *kube.Client) (gateway, bool, error) {
 	}
 	return gateway{
 		Mesh: i.Mesh, name: topology.IngressGateway, values: i.Values(cluster), adopt: i.adopts(c),
-		address: cluster.LoadBalancer.Type != "None",
+		address: cluster.LoadBalancer.Type != topology.LoadBalancerNone,
 	}, true, nil
 }
 

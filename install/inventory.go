@@ -22,7 +22,7 @@ import (
 type Object struct {
 	// Kind with its group: "Deployment.apps".
 	Kind, Namespace, Name string
-	// Labels of the object, and whether another object owns it.
+	// Labels of the object, and whether another object of its namespace owns it.
 	Labels map[string]string
 	Owned  bool
 }
@@ -41,16 +41,23 @@ func Ours(ctx context.Context, c *kube.Client, m Mesh) ([]Object, error) {
 	return Objects(ctx, c, client.MatchingLabels(m.labels()))
 }
 
-// Strangers lists what others have put into a namespace that is ours: all that carries no label
-// of ours, that no other object owns, and that no controller of Kubernetes or Istio puts into
-// every namespace.
-func Strangers(ctx context.Context, c *kube.Client, m Mesh, namespace string) ([]Object, error) {
-	all, err := Objects(ctx, c, client.InNamespace(namespace))
-	labels := m.labels()
-	return slices.DeleteFunc(all, func(o Object) bool {
-		ours := o.Labels[topology.LabelTopology] == labels[topology.LabelTopology] && o.Labels[topology.LabelOwner] == labels[topology.LabelOwner]
-		return ours || o.Owned || o.automatic()
-	}), err
+// foreign names something in a namespace that is not ours, and says so; "" for nothing. What carries
+// labels of ours is ours, with all that it owns, and what a controller puts into every namespace is
+// nobody's. Where an API group does not answer nobody knows: that is said too.
+func (m Mesh) foreign(ctx context.Context, c *kube.Client, namespace string) (string, error) {
+	all, silent, err := inventory(ctx, c, client.InNamespace(namespace))
+	if err != nil {
+		return "", err
+	}
+	for _, o := range all {
+		if !m.ours(o.Labels) && !o.Owned && !o.automatic() {
+			return o.String() + " is not ours", nil
+		}
+	}
+	if silent != "" {
+		return "the API group " + silent + " does not answer, so nobody knows what of it is there", nil
+	}
+	return "", nil
 }
 
 // automatic says that a controller makes such an object by itself, and again when it is gone.
@@ -63,18 +70,37 @@ func (o Object) automatic() bool {
 	case "ServiceAccount":
 		return o.Name == "default"
 	}
-	return false
+	return strings.HasSuffix(o.Kind, "."+metallbGroups) && reported(strings.TrimSuffix(o.Kind, "."+metallbGroups))
 }
 
 // Objects lists the objects of every kind that a cluster's API serves and lists, under the given
 // restrictions, sorted. Kinds that it serves in several groups or versions are listed once, in
 // the version that it prefers; an API group that does not answer is left out.
 func Objects(ctx context.Context, c *kube.Client, restrict ...client.ListOption) ([]Object, error) {
+	all, _, err := inventory(ctx, c, restrict...)
+	return all, err
+}
+
+// inventory is Objects, and an API group that does not answer, "" for none.
+func inventory(ctx context.Context, c *kube.Client, restrict ...client.ListOption) (all []Object, silent string, err error) {
 	lists, err := c.Clientset.Discovery().ServerPreferredResources()
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
-		return nil, c.Explain(err, "asking which kinds there are")
+	failed, partly := discovery.GroupDiscoveryFailedErrorGroups(err)
+	if err != nil && !partly {
+		return nil, "", c.Explain(err, "asking which kinds there are")
 	}
-	namespaced := slices.ContainsFunc(restrict, func(o client.ListOption) bool { _, ok := o.(client.InNamespace); return ok })
+	for group, err := range failed {
+		if !kube.Absent(err) { // its last definition went meanwhile
+			silent = max(silent, group.String())
+		}
+	}
+	found, err := listAll(ctx, c, lists, restrict...)
+	return found, silent, err
+}
+
+// listAll lists the objects of every kind of the lists.
+func listAll(ctx context.Context, c *kube.Client, lists []*metav1.APIResourceList, restrict ...client.ListOption) ([]Object, error) {
+	inOne := slices.ContainsFunc(restrict, func(o client.ListOption) bool { _, ok := o.(client.InNamespace); return ok })
+	namespaced := namespacedKinds(lists)
 	var all []Object
 	for _, group := range lists {
 		version, err := schema.ParseGroupVersion(group.GroupVersion)
@@ -82,7 +108,7 @@ func Objects(ctx context.Context, c *kube.Client, restrict ...client.ListOption)
 			return nil, fmt.Errorf("reading which kinds %s has: %w", c.Cluster, err)
 		}
 		for _, resource := range group.APIResources {
-			if !slices.Contains(resource.Verbs, "list") || namespaced && !resource.Namespaced {
+			if !slices.Contains(resource.Verbs, "list") || inOne && !resource.Namespaced {
 				continue
 			}
 			var found metav1.PartialObjectMetadataList
@@ -96,10 +122,24 @@ func Objects(ctx context.Context, c *kube.Client, restrict ...client.ListOption)
 			kind := strings.TrimSuffix(resource.Kind+"."+version.Group, ".")
 			for i := range found.Items {
 				o := &found.Items[i]
-				all = append(all, Object{Kind: kind, Namespace: o.Namespace, Name: o.Name, Labels: o.Labels, Owned: len(o.OwnerReferences) > 0})
+				all = append(all, Object{Kind: kind, Namespace: o.Namespace, Name: o.Name, Labels: o.Labels, Owned: slices.ContainsFunc(o.OwnerReferences, func(r metav1.OwnerReference) bool {
+					return namespaced[schema.FromAPIVersionAndKind(r.APIVersion, r.Kind).GroupKind()]
+				})})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Object) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil
+}
+
+// namespacedKinds are the kinds of the lists whose objects are in namespaces. An owner of such a
+// kind is in the namespace of what it owns.
+func namespacedKinds(lists []*metav1.APIResourceList) map[schema.GroupKind]bool {
+	kinds := map[schema.GroupKind]bool{}
+	for _, group := range lists {
+		for _, resource := range group.APIResources {
+			kinds[schema.FromAPIVersionAndKind(group.GroupVersion, resource.Kind).GroupKind()] = resource.Namespaced
+		}
+	}
+	return kinds
 }

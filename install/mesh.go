@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/images"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -98,6 +100,14 @@ func (m Mesh) isExternal(c *kube.Client) bool {
 // labels mark an object as ours.
 func (m Mesh) labels() map[string]string {
 	return (*kube.Client)(nil).Owned(m.Topology, m.Owner)
+}
+
+// owned says whether an object carries our topology and owner. Before there is an owner nothing is
+// ours: what was rendered carries the topology alone.
+func owned(obj client.Object, m Mesh) bool { return m.ours(obj.GetLabels()) }
+
+func (m Mesh) ours(labels map[string]string) bool {
+	return m.Owner != "" && labels[topology.LabelOwner] == m.Owner && labels[topology.LabelTopology] == m.Topology.Metadata.Name
 }
 
 // hub is a registry path with the topology's mirror in place of the registry.

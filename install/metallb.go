@@ -186,27 +186,47 @@ func (l MetalLB) Do(ctx context.Context, c *kube.Client, change graph.Change) er
 	return waitReady(ctx, c, topology.MetalLBNamespace, workloads)
 }
 
-// Remove uninstalls MetalLB, deletes its namespace if it is ours and then its definitions if
-// nobody else uses them, and waits until they are gone. One that is not ours stays.
+// Remove uninstalls MetalLB, takes the addresses of its pool from the Services that have them, and
+// lets go of its namespace and of its definitions, and waits until they are gone. One that is not
+// ours stays.
 func (l MetalLB) Remove(ctx context.Context, c *kube.Client) error {
-	if err := l.takeAway(ctx, c, l.Release(), nil); err != nil {
+	// A controller that still runs would give the addresses again.
+	if err := l.takeAway(ctx, c, l.Release(), map[string]string{"app.kubernetes.io/name": metallbRelease}); err != nil {
 		return err
 	}
-	var found corev1.Namespace
-	err := c.Get(ctx, client.ObjectKey{Name: topology.MetalLBNamespace}, &found)
-	switch {
-	case kube.Absent(err):
-	case err != nil:
-		return c.Explain(err, "reading namespace "+topology.MetalLBNamespace)
-	case owned(&found, l.Mesh):
-		if err := c.Remove(ctx, &found); err != nil {
-			return err
-		}
-		if err := awaitGone(ctx, c, topology.MetalLBNamespace); err != nil {
-			return err
-		}
+	if err := l.removePool(ctx, c); err != nil {
+		return err
+	}
+	if err := l.leave(ctx, c, topology.MetalLBNamespace); err != nil {
+		return err
 	}
 	return removeDefinitions(ctx, c, l.Mesh, metallbGroups)
+}
+
+// LookRemove implements Removal.
+func (l MetalLB) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	release, err := l.Release().LookRemove(ctx, c)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	var names []string
+	if release.Needed() {
+		names = append(names, release.Reason)
+	}
+	var found corev1.Namespace
+	err = c.Get(ctx, client.ObjectKey{Name: topology.MetalLBNamespace}, &found)
+	if err != nil && !kube.Absent(err) {
+		return graph.Change{}, c.Explain(err, "reading namespace "+topology.MetalLBNamespace)
+	}
+	if owned(&found, l.Mesh) {
+		left, err := l.leaving(ctx, c, found)
+		if err != nil {
+			return graph.Change{}, err
+		}
+		names = append(names, left.String())
+	}
+	definitions, err := lookAtDefinitions(ctx, c, l.Mesh, metallbGroups)
+	return there(append(names, definitions...)...), err
 }
 
 // excluded lists the nodes that carry the label by which kubeadm keeps control planes out

@@ -6,11 +6,8 @@ package install
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/meshfed/meshfed/internal/diag"
@@ -44,36 +41,13 @@ func (n SystemNamespace) Do(ctx context.Context, c *kube.Client, _ graph.Change)
 	return c.Apply(ctx, want)
 }
 
-// Remove deletes the namespace if it is ours and nobody else has put anything there, and waits
-// until it is gone. One that stays gets back the labels that it had.
+// Remove lets go of the namespace: see leaving.
 func (n SystemNamespace) Remove(ctx context.Context, c *kube.Client) error {
 	change, err := n.LookRemove(ctx, c)
 	if err != nil || !change.Needed() {
 		return err
 	}
-	others, err := Strangers(ctx, c, n.Mesh, topology.SystemNamespace)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(change.Reason, "namespace ") && len(others) == 0 {
-		if err := removeNamespace(ctx, c, n.Mesh, topology.SystemNamespace); err != nil {
-			return err
-		}
-		return awaitGone(ctx, c, topology.SystemNamespace)
-	}
-	if len(others) > 0 {
-		n.keeps(ctx, c, "namespace %s is kept: %s is not ours", topology.SystemNamespace, others[0])
-	}
-	// An apply that sets nothing gives up what only we had set; what others set too stays.
-	return c.Apply(ctx, kube.Namespace(topology.SystemNamespace, nil))
-}
-
-// labelledByUs says whether server-side apply knows us as a manager of a label of the object.
-func labelledByUs(obj client.Object, label string) bool {
-	return slices.ContainsFunc(obj.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
-		return entry.Manager == topology.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
-			entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`)
-	})
+	return n.leave(ctx, c, topology.SystemNamespace)
 }
 
 // want is the namespace as it shall be: ours when we make it; when it was there before, it
@@ -122,30 +96,4 @@ func namespaceOf(cluster *topology.Cluster, labels map[string]string) *corev1.Na
 		namespace.Annotations = map[string]string{topology.AnnotationControlPlanes: cluster.Config}
 	}
 	return namespace
-}
-
-// owned says whether an object carries our topology and owner.
-func owned(obj client.Object, m Mesh) bool {
-	for key, value := range m.labels() {
-		if obj.GetLabels()[key] != value {
-			return false
-		}
-	}
-	return true
-}
-
-// removeNamespace deletes a namespace that is ours and leaves others alone.
-func removeNamespace(ctx context.Context, c *kube.Client, m Mesh, name string) error {
-	var found corev1.Namespace
-	err := c.Get(ctx, client.ObjectKey{Name: name}, &found)
-	if kube.Absent(err) {
-		return nil
-	}
-	if err != nil {
-		return c.Explain(err, "reading namespace "+name)
-	}
-	if !owned(&found, m) {
-		return nil
-	}
-	return c.Remove(ctx, &found)
 }

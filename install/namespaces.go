@@ -6,7 +6,7 @@ package install
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +24,7 @@ type Namespaces struct{ Mesh }
 // Look says create when a namespace is absent and update when a label is missing. A namespace of
 // somebody else whose label would keep sidecars out is an error.
 func (n Namespaces) Look(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	for _, each := range n.Topology.Spec.Namespaces {
+	for _, each := range n.Topology.NamespacesOf(c.Cluster) {
 		want, stale, err := n.want(ctx, c, each)
 		if err != nil {
 			return graph.Change{}, err
@@ -48,7 +48,7 @@ func (n Namespaces) Look(ctx context.Context, c *kube.Client) (graph.Change, err
 
 // Do applies the namespaces.
 func (n Namespaces) Do(ctx context.Context, c *kube.Client, _ graph.Change) error {
-	for _, each := range n.Topology.Spec.Namespaces {
+	for _, each := range n.Topology.NamespacesOf(c.Cluster) {
 		want, _, err := n.want(ctx, c, each)
 		if err != nil {
 			return err
@@ -63,45 +63,72 @@ func (n Namespaces) Do(ctx context.Context, c *kube.Client, _ graph.Change) erro
 	return nil
 }
 
-// Remove deletes the namespaces that are ours and in which no pod runs; one with pods stays and a
-// state says so. Of those that were there before, our label is taken away.
+// Remove lets go of all that were ever asked for, those that the file has dropped included: see
+// leaving.
 func (n Namespaces) Remove(ctx context.Context, c *kube.Client) error {
-	for _, each := range n.Topology.Spec.Namespaces {
-		var found corev1.Namespace
-		err := c.Get(ctx, client.ObjectKey{Name: each.Name}, &found)
-		if kube.Absent(err) {
-			continue
-		}
-		if err != nil {
-			return c.Explain(err, "reading namespace "+each.Name)
-		}
-		pods, err := c.Pods(ctx, each.Name, nil)
-		if err != nil {
-			return err
-		}
-		if owned(&found, n.Mesh) && len(pods) == 0 {
-			if err := c.Remove(ctx, &found); err != nil {
-				return err
-			}
-			if err := awaitGone(ctx, c, each.Name); err != nil {
-				return err
-			}
-			continue
-		}
-		if owned(&found, n.Mesh) {
-			n.keeps(ctx, c, "namespace %s is kept: pod %s is in it", each.Name, pods[0].Name)
-		}
-		if err := n.unlabel(ctx, c, each.Name); err != nil {
+	return n.letGo(ctx, c, nil)
+}
+
+// letGo lets go of namespaces that are not wanted.
+func (n Namespaces) letGo(ctx context.Context, c *kube.Client, wanted []topology.Namespace) error {
+	found, err := n.marked(ctx, c, wanted)
+	if err != nil {
+		return err
+	}
+	for _, each := range found {
+		if err := n.leave(ctx, c, each.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// unlabel takes our labels off a namespace that stays: those that only we set. A label that
-// somebody else has set as well, or that was there with the same value, stays.
-func (n Namespaces) unlabel(ctx context.Context, c *kube.Client, name string) error {
-	return c.Apply(ctx, kube.Namespace(name, nil))
+// lookAway says what letGo would take away.
+func (n Namespaces) lookAway(ctx context.Context, c *kube.Client, wanted []topology.Namespace) (graph.Change, error) {
+	found, err := n.marked(ctx, c, wanted)
+	if err != nil {
+		return graph.Change{}, err
+	}
+	names := make([]string, len(found))
+	for i, each := range found {
+		l, err := n.leaving(ctx, c, each)
+		if err != nil {
+			return graph.Change{}, err
+		}
+		names[i] = l.String()
+	}
+	return there(names...), nil
+}
+
+// marked lists the namespaces that are ours or have a label for injection of ours, but for those
+// that are wanted and those of other parts.
+func (n Namespaces) marked(ctx context.Context, c *kube.Client, wanted []topology.Namespace) ([]corev1.Namespace, error) {
+	var list corev1.NamespaceList
+	if err := c.List(ctx, &list); err != nil {
+		return nil, c.Explain(err, "listing namespaces")
+	}
+	return slices.DeleteFunc(list.Items, func(found corev1.Namespace) bool {
+		switch {
+		case found.Name == topology.SystemNamespace, found.Name == topology.MetalLBNamespace, found.Labels[topology.LabelVerify] != "":
+			return true
+		case slices.ContainsFunc(wanted, func(w topology.Namespace) bool { return w.Name == found.Name }):
+			return true
+		}
+		return !owned(&found, n.Mesh) && !labelledByUs(&found, topology.LabelInjection, topology.LabelRevision)
+	}), nil
+}
+
+// DroppedNamespaces are those of an earlier form of the file.
+type DroppedNamespaces struct{ Mesh }
+
+// LookRemove implements Removal.
+func (d DroppedNamespaces) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
+	return Namespaces(d).lookAway(ctx, c, d.Topology.NamespacesOf(c.Cluster))
+}
+
+// Remove implements Removal.
+func (d DroppedNamespaces) Remove(ctx context.Context, c *kube.Client) error {
+	return Namespaces(d).letGo(ctx, c, d.Topology.NamespacesOf(c.Cluster))
 }
 
 // want is a namespace as it shall be, or nil when somebody else's needs nothing; and the label for
@@ -122,7 +149,7 @@ func (n Namespaces) want(ctx context.Context, c *kube.Client, each topology.Name
 		}
 	}
 	for _, label := range []string{topology.LabelInjection, topology.LabelRevision} {
-		if labels[label] == "" && setByUs(&found, label) {
+		if labels[label] == "" && labelledByUs(&found, label) {
 			stale = label
 		}
 	}
@@ -144,20 +171,10 @@ func (n Namespaces) labelsOf(each topology.Namespace) map[string]string {
 	return map[string]string{key: value}
 }
 
-// setByUs says whether a label is there because we have applied it.
-func setByUs(found *corev1.Namespace, label string) bool {
-	for _, entry := range found.ManagedFields {
-		if entry.Manager == topology.FieldManager && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+label+`"`) {
-			return true
-		}
-	}
-	return false
-}
-
 // otherInjection refuses istio-injection on a namespace that a revision shall inject: Istio heeds
 // the former and not the latter when both are there (templates/mutatingwebhook.yaml).
 func otherInjection(found *corev1.Namespace, key, value string) error {
-	if has, ok := found.Labels[topology.LabelInjection]; ok && key != topology.LabelInjection && !setByUs(found, topology.LabelInjection) {
+	if has, ok := found.Labels[topology.LabelInjection]; ok && key != topology.LabelInjection && !labelledByUs(found, topology.LabelInjection) {
 		return fmt.Errorf("namespace %s is labelled %s=%s, which goes before %s=%s", found.Name, topology.LabelInjection, has, key, value)
 	}
 	return nil

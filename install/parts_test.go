@@ -182,11 +182,10 @@ func TestCheckPool(t *testing.T) {
 		"10.89.0.128-10.89.0.159":                "",
 		"10.89.0.128/27":                         "",
 		"10.89.0.128/27,10.89.0.160-10.89.0.191": "",
-		"fd00::1-fd00::ff":                       "",
-		"10.89.0.159-10.89.0.128":                "ends before it starts",
-		"10.89.0.1-fd00::1":                      "one address family",
-		"10.89.0.1-":                             `"" is no address`,
-		"nonsense":                               "neither a CIDR nor first-last",
+		"10.89.0.159-10.89.0.128":                "ends before it begins",
+		"10.89.0.1-fd00::1":                      "is no range of IPv4 addresses",
+		"10.89.0.1-":                             "is no range of IPv4 addresses",
+		"nonsense":                               "is no range of IPv4 addresses",
 		"10.89.0.128/27,10.89.0.150-10.89.0.170": "overlaps 10.89.0.128-10.89.0.159",
 	} {
 		var addresses []string
@@ -198,18 +197,6 @@ func TestCheckPool(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-}
-
-func FuzzCheckPool(f *testing.F) {
-	for _, seed := range []string{"10.0.0.0/8", "10.0.0.1-10.0.0.9", "fd00::/64", "-", "/", "::1-::"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		first, last, err := parseRange(text)
-		if err == nil && last.Less(first) {
-			t.Errorf("%q: %s is before %s", text, last, first)
-		}
-	})
 }
 
 // What MetalLB's chart renders for webhooks although they are disabled, in short.
@@ -275,19 +262,21 @@ func TestMetalLBRunsWithoutWebhooks(t *testing.T) {
 	}
 }
 
+// ready stands in for the controllers that make workloads ready.
+func ready(path string, obj map[string]any) {
+	switch {
+	case strings.Contains(path, "/deployments/"):
+		obj["status"] = map[string]any{"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+	case strings.Contains(path, "/daemonsets/"):
+		obj["status"] = map[string]any{"desiredNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}
+	}
+}
+
 func TestMetalLBIsInstalledWithItsPool(t *testing.T) {
 	t.Parallel()
 	s, c := newAPIServer(t)
 	s.put(t, "/api/v1/nodes/n1", `metadata: {labels: {node.kubernetes.io/exclude-from-external-load-balancers: "", keep: me}}`)
-	// Stand in for the controllers that make workloads ready.
-	s.created = func(path string, obj map[string]any) {
-		switch {
-		case strings.Contains(path, "/deployments/"):
-			obj["status"] = map[string]any{"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
-		case strings.Contains(path, "/daemonsets/"):
-			obj["status"] = map[string]any{"desiredNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1, "numberAvailable": 1}
-		}
-	}
+	s.created = ready
 	l := MetalLB{Mesh: twoClusters(), Chart: fakeMetalLB(t), Addresses: []string{"10.89.0.128-10.89.0.159"}}
 	lookAt(t, c, l, graph.Create)
 	doIt(t, c, l)
@@ -324,6 +313,108 @@ func TestMetalLBIsInstalledWithItsPool(t *testing.T) {
 	}
 	if s.get("/api/v1/namespaces/metallb-system") != nil || s.get("/apis/apps/v1/namespaces/metallb-system/deployments/metallb-controller") != nil {
 		t.Error("left behind")
+	}
+}
+
+// TestMetalLBThatNobodyAsksFor goes with its pool and the addresses that came of it, and not without
+// what others have put beside it.
+func TestMetalLBThatNobodyAsksFor(t *testing.T) {
+	t.Parallel()
+	const (
+		service    = "/api/v1/namespaces/shop/services/web"
+		definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.metallb.io"
+		pools      = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/"
+	)
+	for name, others := range map[string]bool{"alone": false, "with a pool of the user's": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, c := newAPIServer(t)
+			s.created = ready
+			l := MetalLB{Mesh: twoClusters(), Chart: fakeMetalLB(t), Addresses: []string{"10.89.0.128-10.89.0.159"}, IgnoreExcluded: true}
+			doIt(t, c, l)
+			s.put(t, definition, `
+metadata: {labels: {meshfed.io/topology: usmesh, meshfed.io/owner: 0123456789abcdef}}
+spec: {group: metallb.io, names: {kind: IPAddressPool, plural: ipaddresspools}, scope: Namespaced, versions: [{name: v1beta1, served: true, storage: true}]}`)
+			s.put(t, service, `{spec: {type: LoadBalancer}, status: {loadBalancer: {ingress: [{ip: 10.89.0.130}, {ip: 203.0.113.5}, {hostname: web.example.com}]}}}`)
+			if others {
+				s.put(t, pools+"theirs", `spec: {addresses: [203.0.113.0/28]}`)
+			}
+			gone := MetalLB{Mesh: l.Mesh}
+			change, err := gone.LookRemove(t.Context(), c)
+			for _, want := range []string{"release metallb is there", "namespace metallb-system", "1 definitions"} {
+				if err != nil || change.Action != graph.Delete || !strings.Contains(change.Reason, want) {
+					t.Errorf("looking: %+v, %v; want %q", change, err, want)
+				}
+			}
+			if kept := strings.Contains(change.Reason, "which is kept: IPAddressPool.metallb.io metallb-system/theirs is not ours"); kept != others {
+				t.Errorf("looking: %s", change.Reason)
+			}
+			if err := gone.Remove(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range []string{pools + "meshfed", "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements/meshfed", "/apis/apps/v1/namespaces/metallb-system/deployments/metallb-controller"} {
+				if s.get(at) != nil {
+					t.Errorf("left behind: %s", at)
+				}
+			}
+			for _, at := range []string{"/api/v1/namespaces/metallb-system", definition} {
+				if kept := s.get(at) != nil; kept != others {
+					t.Errorf("%s kept: %v", at, kept)
+				}
+			}
+			if diff := cmp.Diff([]any{map[string]any{"ip": "203.0.113.5"}, map[string]any{"hostname": "web.example.com"}},
+				s.get(service)["status"].(map[string]any)["loadBalancer"].(map[string]any)["ingress"]); diff != "" {
+				t.Errorf("addresses of a Service (-want +got):\n%s", diff)
+			}
+			if change, err := gone.LookRemove(t.Context(), c); err != nil || change.Needed() {
+				t.Errorf("looking again: %+v, %v", change, err)
+			}
+		})
+	}
+}
+
+// TestMetalLBOfSomebodyElse is neither removed nor relieved of its addresses.
+func TestMetalLBOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	s, c := newAPIServer(t)
+	s.created = ready
+	theirs := twoClusters()
+	theirs.Owner = "fedcba9876543210"
+	doIt(t, c, MetalLB{Mesh: theirs, Chart: fakeMetalLB(t), Addresses: []string{"10.89.0.128-10.89.0.159"}})
+	gone := MetalLB{Mesh: twoClusters()}
+	if change, err := gone.LookRemove(t.Context(), c); err != nil || change.Needed() {
+		t.Errorf("%+v, %v", change, err)
+	}
+	before := len(s.writes)
+	if err := gone.Remove(t.Context(), c); err != nil || len(s.writes) > before {
+		t.Errorf("wrote %v, %v", s.writes[before:], err)
+	}
+}
+
+// TestBalancerThatGoes: what our MetalLB gives is no sign of another load balancer.
+func TestBalancerThatGoes(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pool, ip, want string
+	}{
+		"ours":                        {"{meshfed.io/topology: usmesh, meshfed.io/owner: 0123456789abcdef}", "10.89.0.130", ""},
+		"ours, an address of another": {"{meshfed.io/topology: usmesh, meshfed.io/owner: 0123456789abcdef}", "203.0.113.5", "Service shop/web has 203.0.113.5"},
+		"the user's":                  {"{}", "10.89.0.130", "Service shop/web has 10.89.0.130"},
+		"the user's, not used":        {"{}", "", "MetalLB has the pool p"},
+		"applied by somebody else":    {"{meshfed.io/topology: usmesh}", "", "MetalLB has the pool p"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, c := newAPIServer(t)
+			s.put(t, "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/p", "{metadata: {labels: "+tc.pool+"}, spec: {addresses: [10.89.0.128-10.89.0.159]}}")
+			if tc.ip != "" {
+				s.put(t, "/api/v1/namespaces/shop/services/web", "{spec: {type: LoadBalancer}, status: {loadBalancer: {ingress: [{ip: "+tc.ip+"}]}}}")
+			}
+			var f Found
+			if err := (describer{c: c}).balancer(t.Context(), &f); err != nil || f.Balancer.Evidence != tc.want {
+				t.Errorf("%q, %v", f.Balancer.Evidence, err)
+			}
+		})
 	}
 }
 

@@ -4,11 +4,13 @@
 package install
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -16,8 +18,11 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// metallbAPI is the version of MetalLB's IPAddressPool and L2Advertisement.
-const metallbAPI = "metallb.io/v1beta1"
+const (
+	// metallbAPI is the version of MetalLB's IPAddressPool and L2Advertisement.
+	metallbAPI = "metallb.io/v1beta1"
+	poolKind   = "IPAddressPool"
+)
 
 // objects are MetalLB's namespace, its pool and the advertisement of that pool. Speakers
 // use the node's network, which only the privileged level admits.
@@ -31,7 +36,7 @@ func (l MetalLB) objects() []client.Object {
 	}
 	return []client.Object{
 		namespace,
-		l.custom("IPAddressPool", map[string]any{"addresses": addresses}),
+		l.custom(poolKind, map[string]any{"addresses": addresses}),
 		l.custom("L2Advertisement", map[string]any{"ipAddressPools": []any{metallbPool}}),
 	}
 }
@@ -46,61 +51,96 @@ func (l MetalLB) custom(kind string, spec map[string]any) *unstructured.Unstruct
 	return u
 }
 
-// CheckPool does what MetalLB's webhook would: every entry is a CIDR or a range
-// first-last of one address family, and no two overlap. It names all that is wrong.
+// CheckPool does what MetalLB's webhook would: there is a range, each is one, and no two overlap.
+// It names all that is wrong.
 func CheckPool(addresses []string) error {
 	if len(addresses) == 0 {
 		return errors.New("the address pool is empty")
 	}
-	type span struct{ first, last netip.Addr }
 	var errs []error
-	var spans []span
+	var ranges []topology.AddressRange
 	for _, each := range addresses {
-		first, last, err := parseRange(each)
+		r, err := topology.ParseAddressRange(each)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("address range %q: %w", each, err))
+			errs = append(errs, err)
 			continue
 		}
-		for _, other := range spans {
-			if first.Compare(other.last) <= 0 && other.first.Compare(last) <= 0 {
-				errs = append(errs, fmt.Errorf("address range %q overlaps %s-%s", each, other.first, other.last))
+		for _, other := range ranges {
+			if r.Overlaps(other) {
+				errs = append(errs, fmt.Errorf("address range %s overlaps %s", r, other))
 			}
 		}
-		spans = append(spans, span{first, last})
+		ranges = append(ranges, r)
 	}
 	return errors.Join(errs...)
 }
 
-func parseRange(text string) (first, last netip.Addr, err error) {
-	from, to, isRange := strings.Cut(text, "-")
-	if !isRange {
-		prefix, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil {
-			return first, last, errors.New("neither a CIDR nor first-last")
+// removePool removes the pool and its advertisement if they are ours. Nobody answers at its addresses
+// from then on, so no Service keeps one: whoever reads it there would go on calling it.
+func (l MetalLB) removePool(ctx context.Context, c *kube.Client) error {
+	for _, kind := range []string{poolKind, "L2Advertisement"} {
+		found := l.custom(kind, nil)
+		err := c.Get(ctx, client.ObjectKeyFromObject(found), found)
+		if kube.Absent(err) {
+			continue
 		}
-		return prefix.Masked().Addr(), lastOf(prefix), nil
+		if err != nil {
+			return c.Explain(err, "reading "+kind+" "+found.GetName())
+		}
+		if !owned(found, l.Mesh) {
+			continue
+		}
+		if kind == poolKind {
+			if err := withdraw(ctx, c, rangesOf(found)); err != nil {
+				return err
+			}
+		}
+		if err := c.Remove(ctx, found); err != nil {
+			return err
+		}
 	}
-	if first, err = netip.ParseAddr(strings.TrimSpace(from)); err != nil {
-		return first, last, fmt.Errorf("%q is no address", strings.TrimSpace(from))
-	}
-	if last, err = netip.ParseAddr(strings.TrimSpace(to)); err != nil {
-		return first, last, fmt.Errorf("%q is no address", strings.TrimSpace(to))
-	}
-	if first.Is4() != last.Is4() {
-		return first, last, errors.New("both ends must be of one address family")
-	}
-	if last.Less(first) {
-		return first, last, errors.New("it ends before it starts")
-	}
-	return first, last, nil
+	return nil
 }
 
-// lastOf is the highest address of a prefix.
-func lastOf(prefix netip.Prefix) netip.Addr {
-	bytes := prefix.Masked().Addr().AsSlice()
-	for bit := prefix.Bits(); bit < len(bytes)*8; bit++ {
-		bytes[bit/8] |= 1 << (7 - bit%8)
+// withdraw takes load-balancer addresses out of ranges from the Services that have them.
+func withdraw(ctx context.Context, c *kube.Client, ranges []topology.AddressRange) error {
+	var services corev1.ServiceList
+	if err := c.List(ctx, &services); err != nil {
+		return c.Explain(err, "listing Services")
 	}
-	last, _ := netip.AddrFromSlice(bytes)
-	return last
+	for i := range services.Items {
+		s := &services.Items[i]
+		left := outside(s.Status.LoadBalancer.Ingress, ranges)
+		if len(left) == len(s.Status.LoadBalancer.Ingress) {
+			continue
+		}
+		before := s.DeepCopy()
+		s.Status.LoadBalancer.Ingress = left
+		if err := c.Status().Patch(ctx, s, client.MergeFrom(before)); err != nil && !kube.Absent(err) {
+			return c.Explain(err, "withdrawing the address of Service "+s.Namespace+"/"+s.Name)
+		}
+	}
+	return nil
+}
+
+// outside are the entries of a Service whose addresses are in no range.
+func outside(ingress []corev1.LoadBalancerIngress, ranges []topology.AddressRange) (left []corev1.LoadBalancerIngress) {
+	for _, in := range ingress {
+		address, err := netip.ParseAddr(in.IP)
+		if err != nil || !slices.ContainsFunc(ranges, func(r topology.AddressRange) bool { return r.Contains(address) }) {
+			left = append(left, in)
+		}
+	}
+	return left
+}
+
+// rangesOf are the addresses of a pool, as far as they are ranges of IPv4.
+func rangesOf(pool *unstructured.Unstructured) (ranges []topology.AddressRange) {
+	addresses, _, _ := unstructured.NestedStringSlice(pool.Object, "spec", "addresses")
+	for _, each := range addresses {
+		if r, err := topology.ParseAddressRange(each); err == nil {
+			ranges = append(ranges, r)
+		}
+	}
+	return ranges
 }

@@ -121,7 +121,13 @@ func (p PullSecret) namespace(ctx context.Context, c *kube.Client) error {
 	case p.Namespace == topology.SystemNamespace:
 		return SystemNamespace{Mesh: p.Mesh}.Do(ctx, c, graph.Change{})
 	}
-	return c.Apply(ctx, kube.Namespace(p.Namespace, p.labels()))
+	labels := p.labels()
+	for _, each := range p.Topology.NamespacesOf(c.Cluster) {
+		if each.Name == p.Namespace { // which is being made beside: an apply of less would take the rest away
+			labels = kube.Labels(labels, Namespaces{p.Mesh}.labelsOf(each))
+		}
+	}
+	return c.Apply(ctx, kube.Namespace(p.Namespace, labels))
 }
 
 // read is the secret, or nil.

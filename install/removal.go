@@ -37,6 +37,7 @@ var (
 	_ Removal = CACerts{}
 	_ Removal = PullSecret{}
 	_ Removal = Namespaces{}
+	_ Removal = DroppedNamespaces{}
 	_ Removal = SystemNamespace{}
 	_ Removal = MetalLB{}
 )
@@ -67,7 +68,7 @@ func (m Mesh) takeAway(ctx context.Context, c *kube.Client, r Release, pods map[
 	if err := r.Remove(ctx, c); err != nil || pods == nil {
 		return err
 	}
-	return awaitNoPods(ctx, c, pods)
+	return awaitNoPods(ctx, c, r, pods)
 }
 
 // named is a release of ours in istio-system, as far as removing it goes.
@@ -128,40 +129,28 @@ func (b IstioBase) LookRemove(ctx context.Context, c *kube.Client) (graph.Change
 	if err != nil {
 		return graph.Change{}, err
 	}
-	gone, kept, _, err := definitions(ctx, c, b.Mesh, istioGroups)
-	if err != nil {
-		return graph.Change{}, err
+	names, err := lookAtDefinitions(ctx, c, b.Mesh, istioGroups)
+	if release.Needed() {
+		names = append([]string{release.Reason}, names...)
 	}
-	names := []string{release.Reason}
-	if !release.Needed() {
-		names[0] = ""
-	}
+	return there(names...), err
+}
+
+// lookAtDefinitions says what removeDefinitions would take away.
+func lookAtDefinitions(ctx context.Context, c *kube.Client, m Mesh, groups string) (names []string, err error) {
+	gone, kept, user, err := definitions(ctx, c, m, groups)
 	if len(gone) > 0 {
 		names = append(names, fmt.Sprintf("%d definitions", len(gone)))
 	}
 	if len(kept) > 0 {
-		names = append(names, fmt.Sprintf("labels of %d definitions that are kept", len(kept)))
+		names = append(names, fmt.Sprintf("our labels of %d definitions, which are kept: %s is not ours", len(kept), user))
 	}
-	return there(names...), nil
+	return names, err
 }
 
 // LookRemove implements Removal.
 func (n Namespaces) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	var names []string
-	for _, each := range n.Topology.Spec.Namespaces {
-		var found corev1.Namespace
-		err := c.Get(ctx, client.ObjectKey{Name: each.Name}, &found)
-		switch {
-		case kube.Absent(err):
-		case err != nil:
-			return graph.Change{}, c.Explain(err, "reading namespace "+each.Name)
-		case owned(&found, n.Mesh):
-			names = append(names, "namespace "+each.Name)
-		case setByUs(&found, topology.LabelInjection) || setByUs(&found, topology.LabelRevision):
-			names = append(names, "the label for injection of namespace "+each.Name)
-		}
-	}
-	return there(names...), nil
+	return n.lookAway(ctx, c, nil)
 }
 
 // LookRemove implements Removal.
@@ -179,34 +168,6 @@ func (n SystemNamespace) LookRemove(ctx context.Context, c *kube.Client) (graph.
 		return there("label " + topology.LabelNetwork + " of namespace " + topology.SystemNamespace), nil
 	}
 	return there(), nil
-}
-
-// LookRemove implements Removal.
-func (l MetalLB) LookRemove(ctx context.Context, c *kube.Client) (graph.Change, error) {
-	release, err := l.Release().LookRemove(ctx, c)
-	if err != nil || release.Needed() {
-		return release, err
-	}
-	var found corev1.Namespace
-	err = c.Get(ctx, client.ObjectKey{Name: topology.MetalLBNamespace}, &found)
-	if kube.Absent(err) {
-		err = nil
-	}
-	if err != nil {
-		return graph.Change{}, c.Explain(err, "reading namespace "+topology.MetalLBNamespace)
-	}
-	gone, kept, _, err := definitions(ctx, c, l.Mesh, metallbGroups)
-	if err != nil {
-		return graph.Change{}, err
-	}
-	var names []string
-	if owned(&found, l.Mesh) {
-		names = append(names, "namespace "+topology.MetalLBNamespace)
-	}
-	if n := len(gone) + len(kept); n > 0 {
-		names = append(names, fmt.Sprintf("%d definitions", n))
-	}
-	return there(names...), nil
 }
 
 // goneWithin is how long something may take to go: pods end first, then everything else.
@@ -236,15 +197,14 @@ func awaitGone(ctx context.Context, c *kube.Client, name string) error {
 	})
 }
 
-// awaitNoPods waits until no pod with the labels is left in istio-system: what still runs may
-// write again what is about to be removed.
-func awaitNoPods(ctx context.Context, c *kube.Client, labels map[string]string) error {
-	what := "pods of " + labels["app"] + " in " + c.Cluster + " to end"
+// awaitNoPods waits until no pod of a release is left: what still runs may write again what is about
+// to be removed.
+func awaitNoPods(ctx context.Context, c *kube.Client, r Release, labels map[string]string) error {
 	return poll.Until(ctx, poll.Options{
-		What: what, Interval: lookEvery, Deadline: goneWithin,
+		What: "pods of " + r.Name + " in " + c.Cluster + " to end", Interval: lookEvery, Deadline: goneWithin,
 		Observe: func(state string) { graph.State(ctx, "%s", state) },
 	}, func(ctx context.Context) (bool, string, error) {
-		pods, err := c.Pods(ctx, topology.SystemNamespace, labels)
+		pods, err := c.Pods(ctx, r.Namespace, labels)
 		if err != nil || len(pods) == 0 {
 			return err == nil, "", err
 		}

@@ -137,9 +137,9 @@ func (n SystemNamespace) Render(_ context.Context, t Target) ([]*unstructured.Un
 }
 
 // Render implements Renderer.
-func (n Namespaces) Render(context.Context, Target) ([]*unstructured.Unstructured, error) {
+func (n Namespaces) Render(_ context.Context, t Target) ([]*unstructured.Unstructured, error) {
 	var namespaces []client.Object
-	for _, each := range n.Topology.Spec.Namespaces {
+	for _, each := range n.Topology.NamespacesOf(t.Cluster) {
 		namespaces = append(namespaces, kube.Namespace(each.Name, kube.Labels(n.labels(), n.labelsOf(each))))
 	}
 	return written(namespaces...)

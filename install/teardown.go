@@ -173,10 +173,15 @@ func definitions(ctx context.Context, c *kube.Client, m Mesh, groups string) (go
 	return gone, nil, "", nil
 }
 
-// userOf names an object of the definition's kind that is not ours, or "". What a controller
-// only reports (MetalLB's ServiceL2Status) is nobody's.
+// reported says that objects of a kind are only what a controller reports (MetalLB's
+// ServiceL2Status), and so nobody's.
+func reported(kind string) bool {
+	return strings.HasSuffix(kind, "Status") || strings.HasSuffix(kind, "State")
+}
+
+// userOf names an object of the definition's kind that is not ours, or "".
 func userOf(ctx context.Context, c *kube.Client, m Mesh, definition *apiextensionsv1.CustomResourceDefinition) (string, error) {
-	if strings.HasSuffix(definition.Spec.Names.Kind, "Status") || strings.HasSuffix(definition.Spec.Names.Kind, "State") {
+	if reported(definition.Spec.Names.Kind) {
 		return "", nil
 	}
 	for _, version := range definition.Spec.Versions {

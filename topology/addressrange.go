@@ -20,6 +20,11 @@ func (r AddressRange) Overlaps(other AddressRange) bool {
 	return r.First.Compare(other.Last) <= 0 && other.First.Compare(r.Last) <= 0
 }
 
+// Contains says whether an address is in the range.
+func (r AddressRange) Contains(a netip.Addr) bool {
+	return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0
+}
+
 // Within says whether every address of r is inside the prefix.
 func (r AddressRange) Within(prefix netip.Prefix) bool {
 	return prefix.Contains(r.First) && prefix.Contains(r.Last)

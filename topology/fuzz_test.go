@@ -90,3 +90,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseAddressRange(f *testing.F) {
+	for _, seed := range []string{"10.0.0.0/8", "10.0.0.1-10.0.0.9", "fd00::/64", "-", "/", "::1-::"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := ParseAddressRange(text)
+		if err == nil && (r.Last.Less(r.First) || !r.Contains(r.First) || !r.Contains(r.Last)) {
+			t.Errorf("%q: %s", text, r)
+		}
+	})
+}

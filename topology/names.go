@@ -13,6 +13,9 @@ const (
 	LabelTopology = "meshfed.io/topology"
 	// LabelOwner carries the random owner id that is made once for each topology.
 	LabelOwner = "meshfed.io/owner"
+	// LabelVerify marks a namespace as a verification's when "true": it may be removed with all
+	// that is in it.
+	LabelVerify = "meshfed.io/verify"
 	// LabelServesIstiod marks the east-west gateways that lead to istiod, when "true".
 	LabelServesIstiod = "meshfed.io/serves-istiod"
 	// AnnotationAllocation records on the owner ConfigMap what `up` allocated.

@@ -40,6 +40,14 @@ func (c *Cluster) IsExternal() bool { return c.IsPrimary() && c.Config != c.Name
 // IsMember says whether workloads of the mesh run in the cluster.
 func (c *Cluster) IsMember() bool { return !c.IsExternal() }
 
+// NamespacesOf lists the namespaces that the file asks for in a cluster: none where no workloads run.
+func (t *Topology) NamespacesOf(cluster string) []Namespace {
+	if c := t.Cluster(cluster); c == nil || !c.IsMember() {
+		return nil
+	}
+	return t.Spec.Namespaces
+}
+
 // HoldsConfig says whether an istiod reads Istio's objects in this cluster: a primary's own
 // reads them there, an external control plane's in its config cluster. Those of a remote
 // cluster nobody reads.

@@ -177,8 +177,8 @@ type KeySpec struct {
 	// Algorithm of the key: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096,
 	// which takes seconds to make. Ed25519 is refused: istiod does not know it.
 	Algorithm string `json:"algorithm" enum:"ECDSA-P256,ECDSA-P384,RSA-2048,RSA-3072,RSA-4096"`
-	// Lifetime from now, such as 43800h; at least 24h and the intermediates'. Default: 87600h
-	// (ten years).
+	// Lifetime from now, such as 43800h; at least an hour more than the intermediates', which are
+	// made later. Default: 87600h (ten years).
 	Lifetime Duration `json:"lifetime"`
 }
 
@@ -214,7 +214,8 @@ type Credentials struct {
 }
 
 // Namespace is made in every cluster that has workloads. One that exists already gets no label but
-// that for injection, and is never removed.
+// that for injection, and is never removed. One that was made goes when the file drops it, or with
+// the mesh, unless something of yours is in it: then it stays, and only the labels go.
 type Namespace struct {
 	// Name of the namespace, a DNS label. Required. Refused: kube-*, istio-system,
 	// metallb-system and the probe's.

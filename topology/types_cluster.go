@@ -132,7 +132,8 @@ type Locality struct {
 
 // LoadBalancer gives addresses to Services of type LoadBalancer.
 type LoadBalancer struct {
-	// Type: MetalLB (default on kind), Existing or None.
+	// Type: MetalLB (default on kind), Existing or None. A MetalLB that `up` has installed goes when
+	// the file says another type, with the addresses that it has given.
 	Type string `json:"type" enum:"MetalLB,Existing,None"`
 	// Addresses are at most one IPv4 range, first-last or a CIDR, in the upper half of the
 	// container network (of one that is shared: anywhere but its gateway's). Default: 4 to 16

@@ -18,6 +18,9 @@ const (
 	// LeafLifetime is how long Istio's workload certificates live by default
 	// (DEFAULT_WORKLOAD_CERT_TTL of istiod); no authority may live shorter.
 	LeafLifetime = 24 * time.Hour
+	// signedWithin is how long after the root is made `up` may sign the last intermediate under it,
+	// which none the less ends first.
+	signedWithin = time.Hour
 	// minTokenLifetime is the API server's bound of a TokenRequest; maxTokenLifetime is ours
 	// and lies far within the other bound, 2^32 seconds.
 	minTokenLifetime = 10 * time.Minute
@@ -87,17 +90,19 @@ func (c *collector) certificates(pki *Certificates) {
 		return
 	}
 	c.atLeast(root+".generate.lifetime", generate.Lifetime, LeafLifetime)
-	if pki.Intermediate.Lifetime > generate.Lifetime {
-		if !c.said(intermediate + ".lifetime") {
-			c.add(root+".generate.lifetime",
-				fmt.Sprintf("a root of %s ends before its intermediates, which live %s by default", generate.Lifetime, pki.Intermediate.Lifetime),
-				"write a longer lifetime here, or a shorter one in "+intermediate+".lifetime")
-			return
-		}
-		c.add(intermediate+".lifetime",
-			fmt.Sprintf("an intermediate of %s outlives its root of %s", pki.Intermediate.Lifetime, generate.Lifetime),
-			"write a shorter lifetime here, or a longer one in "+root+".generate.lifetime")
+	least := pki.Intermediate.Lifetime + Duration(signedWithin)
+	if generate.Lifetime-Duration(signedWithin) >= pki.Intermediate.Lifetime {
+		return
 	}
+	if !c.said(intermediate + ".lifetime") {
+		c.add(root+".generate.lifetime",
+			fmt.Sprintf("a root of %s ends before its intermediates, which are made up to %s later and live %s by default", generate.Lifetime, Duration(signedWithin), pki.Intermediate.Lifetime),
+			fmt.Sprintf("write at least %s here, or a shorter one in %s.lifetime", least, intermediate))
+		return
+	}
+	c.add(intermediate+".lifetime",
+		fmt.Sprintf("an intermediate of %s, made up to %s later, outlives its root of %s", pki.Intermediate.Lifetime, Duration(signedWithin), generate.Lifetime),
+		fmt.Sprintf("write a shorter lifetime here, or at least %s in %s.generate.lifetime", least, root))
 }
 
 func (c *collector) atLeast(path string, d Duration, least time.Duration) {

@@ -19,12 +19,12 @@ import (
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
+	"github.com/meshfed/meshfed/topology"
 )
 
 const (
-	// LabelVerify marks a namespace as a verification's when "true": it may be removed with all
-	// in it.
-	LabelVerify = "meshfed.io/verify"
+	// LabelVerify marks a namespace as a verification's.
+	LabelVerify = topology.LabelVerify
 	// annotationBy says who is at work, annotationAlive is renewed by a run that lives.
 	annotationBy    = "meshfed.io/verify-by"
 	annotationAlive = "meshfed.io/verify-alive"

@@ -125,7 +125,7 @@ func (o PullOptions) charts() []charts.Ref {
 	}
 	refs := charts.Istio(o.Topology)
 	for i := range o.Topology.Spec.Clusters {
-		if o.Topology.Spec.Clusters[i].LoadBalancer.Type == "MetalLB" {
+		if o.Topology.Spec.Clusters[i].LoadBalancer.Type == topology.LoadBalancerMetalLB {
 			return append([]charts.Ref{charts.MetalLB(o.Topology)}, refs...)
 		}
 	}

@@ -20,14 +20,12 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
-	"github.com/meshfed/meshfed/verify"
 )
 
 // clear lists the steps that take out of a cluster of the user's own what Up put there, in
 // reverse order. Whatever carries no labels of ours stays.
 func (m *Mesh) clear(name string, needs ...string) []graph.Step {
 	in := m.install()
-	in.Kept = m.keep
 	var steps []graph.Step
 	before := needs
 	// after makes a step of each removal, all of which wait for the row before.
@@ -56,29 +54,29 @@ func (m *Mesh) clear(name string, needs ...string) []graph.Step {
 		removalStep{"istio-base", "Istio's custom resources", minutes(5), install.IstioBase{Mesh: in}},
 		removalStep{"cacerts", "intermediate CA", minutes(1), install.CACerts{Mesh: in}})
 	row := []removalStep{{"namespaces", "namespaces of the file", minutes(5), install.Namespaces{Mesh: in}}}
-	for _, secret := range m.pullSecrets(in) {
+	for _, secret := range m.pullSecrets(name, in) {
 		row = append(row, removalStep{"pull-secret-" + secret.Namespace, "login for the mirror", minutes(1), secret})
 	}
 	after(row...)
 	after(removalStep{"namespace", "istio-system", minutes(5), install.SystemNamespace{Mesh: in}},
-		removalStep{"loadbalancer", "MetalLB", minutes(5), install.MetalLB{Mesh: in}},
+		removalStep{"loadbalancer", "MetalLB", minutes(8), install.MetalLB{Mesh: in}},
 		removalStep{"node-labels", "locality of nodes", minutes(1), install.NodeLabels{Mesh: in}})
 	after(removalStep{"owner", "ownership", minutes(1), ownership{m}})
 	return steps
 }
 
-// keep notes what stays in a cluster of the user's own.
+// keep notes what stays in a cluster.
 func (m *Mesh) keep(cluster, what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.kept = append(m.kept, cluster+": "+what)
 }
 
-// Kept says what Down left in clusters of the user's own, and why.
+// Kept says what was left in clusters though nobody asks for it any more, and why; once each.
 func (m *Mesh) Kept() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Sorted(slices.Values(m.kept))
+	return slices.Compact(slices.Sorted(slices.Values(m.kept)))
 }
 
 // removalStep is a step of clear.
@@ -130,7 +128,7 @@ type probes struct{ labels map[string]string }
 
 func (p probes) find(ctx context.Context, c *kube.Client) ([]corev1.Namespace, error) {
 	var list corev1.NamespaceList
-	err := c.List(ctx, &list, client.MatchingLabels(kube.Labels(p.labels, map[string]string{verify.LabelVerify: "true"})))
+	err := c.List(ctx, &list, client.MatchingLabels(kube.Labels(p.labels, map[string]string{topology.LabelVerify: "true"})))
 	return list.Items, c.Explain(err, "listing namespaces")
 }
 

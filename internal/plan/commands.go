@@ -146,7 +146,7 @@ func (h *byHand) command(kind, from, to string) (note, shell string) {
 	case "namespaces":
 		return h.namespaces(from)
 	case "prune":
-		return "Remote secrets of clusters that the file no longer has would be deleted here, and gateways that it no longer asks for: kubectl delete secret " + topology.RemoteSecretName("NAME") +
+		return "Remote secrets of clusters that the file no longer has would be deleted here, and gateways and namespaces that it no longer asks for: kubectl delete secret " + topology.RemoteSecretName("NAME") +
 			", helm uninstall " + topology.EastWestGateway, ""
 	case "cacerts":
 		return h.caCerts(from)

@@ -137,7 +137,7 @@ func (h *byHand) root() (note, shell string) {
 	return "One root for all clusters is what lets their workloads trust each other. Its key signs the intermediates and goes into no cluster.", lines(
 		here("cat > root.cnf", authority("root."+h.t.Spec.Mesh.ID, h.t.Spec.Mesh.ID, "critical, CA:TRUE", "critical, keyCertSign, cRLSign", "")),
 		newKey(generate.Algorithm, "root-key.pem"),
-		command("openssl", "req", "-x509", "-new", "-config", "root.cnf", "-key", "root-key.pem", "-sha256", "-days", days(generate.Lifetime), "-out", "root-cert.pem"))
+		command("openssl", "req", "-x509", "-new", "-config", "root.cnf", "-key", "root-key.pem", "-sha256", "-days", days(generate.Lifetime+topology.Duration(day-1)), "-out", "root-cert.pem"))
 }
 
 // caCerts are the commands that give a control plane its intermediate.
@@ -179,7 +179,9 @@ func newKey(algorithm, file string) string {
 	return command("openssl", "genpkey", "-algorithm", kind, "-pkeyopt", option, "-out", file)
 }
 
-// days rounds down, so that no intermediate outlives its root.
+const day = 24 * time.Hour
+
+// days rounds down. A root's are rounded up, so that no intermediate outlives it.
 func days(lifetime topology.Duration) string {
-	return fmt.Sprint(max(1, int(time.Duration(lifetime)/(24*time.Hour))))
+	return fmt.Sprint(max(1, int(time.Duration(lifetime)/day)))
 }

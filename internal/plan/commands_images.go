@@ -5,7 +5,6 @@ package plan
 
 import (
 	"github.com/meshfed/meshfed/internal/images"
-	"github.com/meshfed/meshfed/topology"
 )
 
 // namespace makes a namespace where the first of several steps needs it.
@@ -31,9 +30,9 @@ func (h *byHand) pullSecret(name string) (note, shell string) {
 			`printf '{"auths": {"%s": {"auth": "%s"}}}\n' ` + word(key) + " \\\n" +
 			`  "$(printf '%s' "$REGISTRY_USER:$REGISTRY_PASSWORD" | base64 | tr -d '\n')" > login.json` + "\n"
 	}
-	for _, namespace := range []string{topology.SystemNamespace, topology.MetalLBNamespace} {
-		shell += h.namespace(name, namespace) +
-			h.kubectl(name, "create", "secret", "docker-registry", h.t.Spec.Images.PullSecret, "--namespace", namespace, "--from-file=.dockerconfigjson=login.json")
+	for _, secret := range h.m.pullSecrets(name, h.m.install()) {
+		shell += h.namespace(name, secret.Namespace) +
+			h.kubectl(name, "create", "secret", "docker-registry", h.t.Spec.Images.PullSecret, "--namespace", secret.Namespace, "--from-file=.dockerconfigjson=login.json")
 	}
 	return "The login for " + host + ", where nodes pull, in each namespace whose pods are the mesh's own. up takes it from what docker login or podman login left on this host; " +
 		"here it is read from REGISTRY_USER and REGISTRY_PASSWORD.", shell

@@ -27,6 +27,9 @@ const istioCharts = "https://istio-release.storage.googleapis.com/charts"
 
 // metalLB are the commands that give a cluster load-balancer addresses.
 func (h *byHand) metalLB(c *topology.Cluster) (note, shell string) {
+	if c.LoadBalancer.Type != topology.LoadBalancerMetalLB {
+		return "A MetalLB that up installed and that the file no longer asks for would be deleted here: helm uninstall metallb -n " + topology.MetalLBNamespace, ""
+	}
 	values := install.MetalLB{Mesh: h.m.install()}.Release().Values
 	if controller, ok := values["controller"].(map[string]any); ok {
 		delete(controller, "webhookMode") // without it, what is applied below would be checked by nobody

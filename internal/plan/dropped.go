@@ -54,8 +54,8 @@ func (m *Mesh) droppedSteps() []graph.Step {
 }
 
 // prune takes out of a cluster what is ours and the file has no longer: credentials for clusters
-// that are no peers any more, gateways that are not asked for, and labels of nodes. It goes by the
-// whole file, not by --clusters.
+// that are no peers any more, gateways that are not asked for, namespaces, and labels of nodes. It
+// goes by the whole file, not by --clusters.
 func (m *Mesh) prune(name string, in install.Mesh) part {
 	credentials := between{func(c *kube.Client) work {
 		return federation.Prune{In: c, Peers: m.Topology.Peers(name), Readers: m.Topology.Reads(name), Labels: m.Labels()}
@@ -64,6 +64,9 @@ func (m *Mesh) prune(name string, in install.Mesh) part {
 	manage := m.Topology.Cluster(name).Manage
 	if manage.RemoteSecrets {
 		all = append(all, credentials)
+	}
+	if !m.onlyChecked(name) {
+		all = append(all, unwanted{install.DroppedNamespaces{Mesh: in}})
 	}
 	if own := m.Topology.Cluster(name).Provider.Kubeconfig; own != nil && !own.LabelNodes && !m.onlyChecked(name) {
 		all = append(all, unwanted{install.NodeLabels{Mesh: in}})
@@ -133,6 +136,8 @@ var (
 	_ removable = federation.Exposure{}
 	_ removable = federation.IstiodExposure{}
 	_ removable = install.NodeLabels{}
+	_ removable = install.DroppedNamespaces{}
+	_ removable = install.MetalLB{}
 )
 
 // unwanted takes away what an earlier form of the file asked for.

@@ -120,8 +120,9 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 				t.Fatal(err)
 			}
 			parts := m.prune("a", m.install()).(several)
-			parts = parts[:len(parts)-1] // the last asks Helm, which asks a real API server
-			parts = append(parts[:1:1], parts[2:]...)
+			parts = slices.DeleteFunc(parts, func(p part) bool { // they ask Helm, which asks a real API server
+				return unwants[install.EastWestGateway](p) || unwants[install.IngressGateway](p)
+			})
 			change, err := parts.Look(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
@@ -144,6 +145,67 @@ func TestPruneTakesGatewaysThatNobodyAsksFor(t *testing.T) {
 				t.Errorf("left: %+v, %v", change, err)
 			}
 		})
+	}
+}
+
+// unwants says that a part takes a removable of one type away.
+func unwants[T removable](p part) bool {
+	u, ok := p.(unwanted)
+	if ok {
+		_, ok = u.removable.(T)
+	}
+	return ok
+}
+
+// TestNamespacesArePruned: of clusters that we write to, and of no others.
+func TestNamespacesArePruned(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	for _, name := range m.Topology.Names() {
+		if !slices.ContainsFunc(m.prune(name, m.install()).(several), unwants[install.DroppedNamespaces]) {
+			t.Errorf("not in %s", name)
+		}
+	}
+	m.Topology.Cluster("east").Manage = topology.Manage{}
+	if slices.ContainsFunc(m.prune("east", m.install()).(several), unwants[install.DroppedNamespaces]) {
+		t.Error("east is only checked")
+	}
+	m.install().Kept("west", "namespace shop is kept")
+	if got := m.Kept(); !slices.Equal(got, []string{"west: namespace shop is kept"}) {
+		t.Errorf("told of is %q", got)
+	}
+}
+
+// TestBalancerThatIsNotAskedFor goes before gateways wait for another one's address; where nothing is
+// written none is looked for.
+func TestBalancerThatIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{topology.LoadBalancerExisting, topology.LoadBalancerNone} {
+		m := newMesh(t, example)
+		west := m.Topology.Cluster("west")
+		west.LoadBalancer = topology.LoadBalancer{Type: kind}
+		steps := Up(m)
+		if err := graph.Validate(steps); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"ingress@west", "eastwest@west"} {
+			if needs := stepNamed(t, steps, id).Needs; !slices.Contains(needs, "loadbalancer@west") {
+				t.Errorf("%s: %s needs %q", kind, id, needs)
+			}
+		}
+		if !unwants[install.MetalLB](m.balancer(west, m.install())) {
+			t.Errorf("%s: it is not taken away", kind)
+		}
+		if made, err := Render(t.Context(), m); err != nil || slices.ContainsFunc(made.Manifests, func(f Manifest) bool { return f.Cluster == "west" && f.Name == "loadbalancer" }) {
+			t.Errorf("%s: it is rendered, %v", kind, err)
+		}
+	}
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	m.Topology.Cluster("east").Manage = topology.Manage{}
+	for _, s := range Up(m) {
+		if s.ID == "loadbalancer@east" {
+			t.Error("east is only checked")
+		}
 	}
 }
 
@@ -174,10 +236,13 @@ func TestLabelsOfNodesAreGivenBack(t *testing.T) {
 	if diff := cmp.Diff([]string{"bare us-east", "theirs eu"}, given()); diff != "" {
 		t.Fatalf("(-want +got):\n%s", diff)
 	}
-	part := func() part { return m.prune("east", m.install()).(several)[1] }
-	if _, labels := part().(unwanted).removable.(install.NodeLabels); labels {
+	find := func() int {
+		return slices.IndexFunc(m.prune("east", m.install()).(several), unwants[install.NodeLabels])
+	}
+	if find() >= 0 {
 		t.Fatal("they are asked for, and pruned")
 	}
+	part := func() part { return m.prune("east", m.install()).(several)[find()] }
 	east.Provider.Kubeconfig.LabelNodes = false
 	change, err := part().Look(t.Context(), c.Client)
 	if err != nil || change.Action != graph.Delete || change.Reason != "locality of 1 nodes" {

@@ -19,9 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -202,7 +203,7 @@ func TestUpOfOwnClusters(t *testing.T) {
 	for _, s := range steps {
 		ids[s.ID] = true
 	}
-	for id, want := range map[string]bool{"loadbalancer@west": true, "loadbalancer@east": false, "cluster@east": true, "node-labels@east": false, "remote-secret@west:east": true, "network": true} {
+	for id, want := range map[string]bool{"loadbalancer@west": true, "loadbalancer@east": true, "cluster@east": true, "node-labels@east": false, "remote-secret@west:east": true, "network": true} {
 		if ids[id] != want {
 			t.Errorf("step %s: %v, want %v", id, ids[id], want)
 		}
@@ -272,28 +273,56 @@ func TestCommandsOfOthersLayers(t *testing.T) {
 	}
 }
 
-// TestIntermediatesEndBeforeTheirRoot: a root of the user's that ends too soon is found before
-// anything is made; clusters that have their intermediate need none.
+// TestIntermediatesEndBeforeTheirRoot: a root that ends too soon, the user's or ours, is found
+// before anything is made, in clusters of both kinds and by plan too; those that have their
+// intermediate and keep it need none.
 func TestIntermediatesEndBeforeTheirRoot(t *testing.T) {
 	t.Parallel()
-	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
-	short, err := certs.NewRoot(certs.Options{CommonName: "root", Lifetime: 48 * time.Hour, Now: now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.store().Create(short); err != nil {
-		t.Fatal(err)
-	}
-	m.with(newKube(t, "east"))
-	hinted(t, m.rootAtHand(t.Context(), []string{"east"}), "an intermediate for east would live", "spec.certificates.intermediate.lifetime")
 	secret, _ := plugged(t)
-	m.with(newKube(t, "east", secret))
-	if err := m.rootAtHand(t.Context(), []string{"east"}); err != nil {
-		t.Errorf("it has one already: %v", err)
-	}
-	m.with(newKube(t, "east"))
-	m.Topology.Spec.Certificates.Intermediate.Lifetime = topology.Duration(24 * time.Hour)
-	if err := m.rootAtHand(t.Context(), []string{"east"}); err != nil {
-		t.Errorf("it lives shorter: %v", err)
+	east, west := newKube(t, "east"), newKube(t, "west")
+	served, servedWest := newKube(t, "east", secret), newKube(t, "west", secret.DeepCopy())
+	for name, test := range map[string]struct {
+		clusters []*kubetest.Cluster
+		change   func(*Mesh)
+		refused  string
+	}{
+		"one of the user's":                 {[]*kubetest.Cluster{servedWest, east}, nil, "east"},
+		"a kind cluster that is not there":  {[]*kubetest.Cluster{served}, func(m *Mesh) { m.Provider = noClusters{} }, "west"},
+		"a kind cluster without":            {[]*kubetest.Cluster{west, served}, nil, "west"},
+		"a kind cluster left half-made":     {[]*kubetest.Cluster{servedWest, served}, func(m *Mesh) { m.Provider.(*hosted).status.State = cluster.HalfMade }, "west"},
+		"a kind cluster to be made anew":    {[]*kubetest.Cluster{servedWest, served}, func(m *Mesh) { m.Replace = []string{"west"} }, "west"},
+		"a kind cluster that does not talk": {[]*kubetest.Cluster{served}, nil, ""},
+		"both have theirs":                  {[]*kubetest.Cluster{servedWest, served}, nil, ""},
+		"one that is not asked for":         {[]*kubetest.Cluster{west, served}, func(m *Mesh) { m.Clusters = []string{"east"} }, ""},
+		"somebody else brings it":           {[]*kubetest.Cluster{servedWest, east}, func(m *Mesh) { m.Topology.Cluster("east").Manage.CACerts = false }, ""},
+		"it lives shorter": {[]*kubetest.Cluster{west, east}, func(m *Mesh) {
+			m.Topology.Spec.Certificates.Intermediate.Lifetime = topology.Duration(24 * time.Hour)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+			m.Provider = &hosted{names: []string{"usmesh-west"}, status: cluster.Status{State: cluster.Ready}}
+			keepRoot(t, m, 48*time.Hour)
+			if m.with(test.clusters...); test.change != nil {
+				test.change(m)
+			}
+			_, err := (root{m}).Look(t.Context())
+			if test.refused == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			hinted(t, err, "an intermediate for "+test.refused+" would live 17520h, and the root in "+m.State.PKI()+" ends on ", "spec.certificates.intermediate.lifetime")
+			for _, c := range test.clusters {
+				if c != west && c != east {
+					continue // it has one already
+				}
+				if _, late := m.caCerts(m.install()).Look(t.Context(), c.Client); late == nil || c.Cluster == test.refused && late.Error() != err.Error() {
+					t.Errorf("its own step says it in other words: %v", late)
+				}
+			}
+		})
 	}
 }

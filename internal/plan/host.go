@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -67,9 +68,10 @@ func (m *Mesh) host() graph.Step {
 }
 
 // Preflight refuses what can be known to fail before anything is made: a bundle of other
-// images, a foreign or overlapping container network, too little disk, used ports, images that
-// their registry does not give, and whatever stands against a cluster of the user's own becoming
-// what the file says. It changes nothing.
+// images, a foreign or overlapping container network, too little disk, used ports, a root that is
+// not at hand or ends before what it is to sign, images that their registry does not give, and
+// whatever stands against a cluster of the user's own becoming what the file says. It changes
+// nothing.
 func (m *Mesh) Preflight(ctx context.Context) error {
 	if err := m.CheckBundle(); err != nil {
 		return err
@@ -83,6 +85,9 @@ func (m *Mesh) Preflight(ctx context.Context) error {
 		}
 	}
 	if err := m.preflightExisting(ctx); err != nil {
+		return err
+	}
+	if _, err := (root{m}).Look(ctx); err != nil {
 		return err
 	}
 	if !m.Pull {
@@ -101,36 +106,49 @@ const clusterDisk = 2 << 30
 // root makes the root certificate once.
 type root struct{ m *Mesh }
 
-func (r root) Look(context.Context) (graph.Change, error) {
-	_, err := r.m.store().Load()
+// Look says create where there is none and some cluster needs one. A root that is used already
+// and not at hand is an error, as is one that ends before an intermediate that it is to sign.
+func (r root) Look(ctx context.Context) (graph.Change, error) {
+	made, err := r.m.store().Load()
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !r.m.signs():
 		return graph.Change{Action: graph.None, Reason: "intermediates are somebody else's"}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		return graph.Change{Action: graph.Create, Reason: "there is none in " + r.m.State.PKI()}, nil
+		live, _ := r.m.live(ctx, r.m.Topology.Names()) // Do insists on the answer of each
+		return graph.Change{Action: graph.Create, Reason: "there is none in " + r.m.State.PKI()}, r.unused(ctx, live)
 	case errors.Is(err, certs.ErrHalf) && !r.m.hasRootCertificate():
 		// The key is written first: without its certificate it has signed nothing.
 		return graph.Change{Action: graph.Replace, Reason: "making it was interrupted: it has a key and no certificate"}, nil
+	case err != nil:
+		return graph.Change{}, err
 	}
-	return graph.Change{Action: graph.None}, err
+	return graph.Change{Action: graph.None}, r.m.outlived(ctx, made)
 }
 
-func (r root) Do(ctx context.Context, change graph.Change) error {
-	// All clusters, also those that --clusters leaves out: they are one mesh.
-	live, err := r.m.live(ctx, r.m.Topology.Names())
-	if err != nil {
-		return err
-	}
-	for name, c := range live {
-		found, err := install.TrustedRoots(ctx, c)
+// unused refuses to make a root while a cluster uses one, whose key is not at hand.
+func (r root) unused(ctx context.Context, live map[string]*kube.Client) error {
+	for _, name := range slices.Sorted(maps.Keys(live)) {
+		found, err := install.TrustedRoots(ctx, live[name])
 		if err != nil {
 			return err
 		}
 		if len(found) > 0 {
 			return diag.Hint(fmt.Errorf("the root key is not in %s, and %s already uses root %s: a root is never made again silently",
 				r.m.State.PKI(), name, certs.Fingerprint(found[0])),
-				"put root.pem and root.key back, or start over with `meshfed down` and `meshfed up`")
+				"put root.pem and root.key there; or start over with `meshfed down` and `meshfed up`; or bring intermediates yourself and write manage: {cacerts: false} for every cluster")
 		}
+	}
+	return nil
+}
+
+func (r root) Do(ctx context.Context, change graph.Change) error {
+	// All clusters, also those that --clusters leaves out: they are one mesh.
+	live, err := r.m.live(ctx, r.m.Topology.Names())
+	if err == nil {
+		err = r.unused(ctx, live)
+	}
+	if err != nil {
+		return err
 	}
 	generate := r.m.Topology.Spec.Certificates.Root.Generate
 	made, err := certs.NewRoot(certs.Options{
@@ -284,15 +302,20 @@ func (i nodeImage) lookPulled(ctx context.Context) (graph.Change, error) {
 // needsNodeImage says whether a selected cluster is to be made, or made again.
 func (m *Mesh) needsNodeImage(ctx context.Context) (bool, error) {
 	for _, name := range m.made() {
-		status, err := m.Provider.Look(ctx, m.kindSpec(name))
-		if err != nil {
-			return false, err
-		}
-		if status.State == cluster.Absent || status.State == cluster.HalfMade || m.lookReplace(name, status).Needed() && m.mayReplace(name) {
-			return true, nil
+		if needed, err := m.toBeMade(ctx, name); err != nil || needed {
+			return needed, err
 		}
 	}
 	return false, nil
+}
+
+// toBeMade says whether a kind cluster is to be made, or made again.
+func (m *Mesh) toBeMade(ctx context.Context, name string) (bool, error) {
+	status, err := m.Provider.Look(ctx, m.kindSpec(name))
+	if err != nil {
+		return false, err
+	}
+	return status.State == cluster.Absent || status.State == cluster.HalfMade || m.lookReplace(name, status).Needed() && m.mayReplace(name), nil
 }
 
 func (i nodeImage) Do(ctx context.Context, _ graph.Change) error {

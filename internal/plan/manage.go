@@ -96,7 +96,7 @@ func (m *Mesh) onlyChecked(name string) bool {
 	c := m.Topology.Cluster(name)
 	return c != nil && c.IsExisting() && c.Manage == topology.Manage{} && !c.Provider.Kubeconfig.LabelNodes &&
 		c.LoadBalancer.Type != topology.LoadBalancerMetalLB && m.Topology.Spec.Images.PullSecret == "" &&
-		(len(m.Topology.Spec.Namespaces) == 0 || !c.IsMember())
+		len(m.Topology.NamespacesOf(name)) == 0
 }
 
 // unmanaged is the field of manage by which a kind of step in a cluster is somebody else's; empty

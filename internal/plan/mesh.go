@@ -74,7 +74,7 @@ type Mesh struct {
 	unplaced []string
 
 	mu sync.Mutex
-	// kept is what stays in clusters of the user's own, doubts what Preflight let pass.
+	// kept is what stays in clusters and is no longer asked for, doubts what Preflight let pass.
 	kept, doubts []string
 	connections  map[string]*connection
 	// records are what clusters say of themselves, network is the container network once it was

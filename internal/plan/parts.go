@@ -24,7 +24,7 @@ import (
 
 // install is what all parts of package install know.
 func (m *Mesh) install() install.Mesh {
-	in := install.Mesh{Topology: m.Topology, Owner: m.Owner, Charts: m.charts}
+	in := install.Mesh{Topology: m.Topology, Owner: m.Owner, Charts: m.charts, Kept: m.keep}
 	in.Settings.UpstreamEnvoy = m.settings().UpstreamEnvoy
 	if m.recorded != nil {
 		in.Settings = *m.recorded
@@ -35,6 +35,18 @@ func (m *Mesh) install() install.Mesh {
 // caCerts is the certificate authority of a control plane, under the root of the state directory.
 func (m *Mesh) caCerts(in install.Mesh) install.CACerts {
 	return install.CACerts{Mesh: in, Root: m.store().Load, RootFile: m.State.PKI()}
+}
+
+// balancer is MetalLB where the file asks for it. Elsewhere one of ours goes, before gateways wait
+// for the address that somebody else gives them; nil where nothing is ever written.
+func (m *Mesh) balancer(c *topology.Cluster, in install.Mesh) part {
+	switch {
+	case c.LoadBalancer.Type == topology.LoadBalancerMetalLB:
+		return metalLB{m, in}
+	case m.onlyChecked(c.Name):
+		return nil
+	}
+	return unwanted{install.MetalLB{Mesh: in}}
 }
 
 // metalLB carves the cluster's address range from the container network that really exists,

@@ -9,16 +9,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 
+	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/federation"
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/diag"
@@ -53,10 +52,8 @@ func (m *Mesh) preflightExisting(ctx context.Context) error {
 	if err := m.oneName(ctx, own); err != nil {
 		return err
 	}
-	if _, err := (rootsAgree{m}).Look(ctx); err != nil {
-		return err
-	}
-	return m.rootAtHand(ctx, own)
+	_, err := (rootsAgree{m}).Look(ctx)
+	return err
 }
 
 func (m *Mesh) selectedExisting() []string {
@@ -213,65 +210,46 @@ func tryServer(ctx context.Context, u *url.URL, ca []byte) (answers bool, err er
 	return false, nil
 }
 
-// rootAtHand refuses clusters that have a root while its key is not here and would be needed.
-func (m *Mesh) rootAtHand(ctx context.Context, own []string) error {
-	if !m.signs() {
-		return nil
-	}
-	root, err := m.store().Load()
-	if err == nil {
-		return m.outlives(ctx, own, root.Certificate)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil // the step says so
-	}
-	for _, name := range own {
-		c, err := m.Client(ctx, name)
-		if err != nil {
-			return err
-		}
-		roots, err := install.TrustedRoots(ctx, c)
-		if err != nil {
-			return err
-		}
-		if len(roots) > 0 {
-			return diag.Hint(fmt.Errorf("the control plane of %s has a root already, and its key is not in %s: no intermediate can be signed for the others", name, m.State.PKI()),
-				"put root.pem and root.key there; or bring intermediates yourself and write manage: {cacerts: false} for every cluster")
-		}
-	}
-	return nil
-}
-
-// outlives refuses intermediates that would end after the root that signs them, for clusters that
-// have none yet.
-func (m *Mesh) outlives(ctx context.Context, own []string, root *x509.Certificate) error {
-	lifetime := duration(m.Topology.Spec.Certificates.Intermediate.Lifetime)
-	if !now().Add(lifetime).After(root.NotAfter) {
-		return nil
-	}
-	for _, name := range own {
-		c, err := m.Client(ctx, name)
-		if err != nil {
-			return err
-		}
-		roots, err := install.TrustedRoots(ctx, c)
-		if err != nil {
-			return err
-		}
-		if cluster := m.Topology.Cluster(name); len(roots) == 0 && cluster.IsPrimary() && cluster.Manage.CACerts {
-			return diag.Hint(fmt.Errorf("an intermediate for %s would live %s, and the root in %s ends on %s", name, m.Topology.Spec.Certificates.Intermediate.Lifetime, m.State.PKI(), root.NotAfter.Format(time.DateOnly)),
-				"write a shorter spec.certificates.intermediate.lifetime")
-		}
-	}
-	return nil
-}
-
-// signs says whether any selected cluster gets its intermediate from this program.
-func (m *Mesh) signs() bool {
+// outlived refuses intermediates that would end after the root, for clusters that have none yet.
+func (m *Mesh) outlived(ctx context.Context, made *certs.Root) error {
+	issuer := m.caCerts(m.install())
 	for _, name := range m.Selected() {
-		if c := m.Topology.Cluster(name); c.IsPrimary() && c.Manage.CACerts {
-			return true
+		refused := issuer.Outlives(name, made)
+		if refused == nil || !m.signsFor(name) {
+			continue
+		}
+		has, err := m.hasIntermediate(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !has {
+			return refused
 		}
 	}
-	return false
+	return nil
 }
+
+// hasIntermediate says whether a cluster has its intermediate, and keeps it. Of one that does not
+// answer nothing else is known than that it is there: its own step says so.
+func (m *Mesh) hasIntermediate(ctx context.Context, name string) (bool, error) {
+	if !m.existing(name) {
+		if toMake, err := m.toBeMade(ctx, name); err != nil || toMake {
+			return false, err
+		}
+	}
+	c, err := m.Client(ctx, name)
+	if err != nil {
+		return !errors.Is(err, ErrNoCluster), nil
+	}
+	roots, err := install.TrustedRoots(ctx, c)
+	return len(roots) > 0, err
+}
+
+// signsFor says whether a cluster gets its intermediate from this program.
+func (m *Mesh) signsFor(name string) bool {
+	c := m.Topology.Cluster(name)
+	return c.IsPrimary() && c.Manage.CACerts
+}
+
+// signs says whether any selected cluster does.
+func (m *Mesh) signs() bool { return slices.ContainsFunc(m.Selected(), m.signsFor) }

@@ -13,13 +13,17 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// pullSecrets is the secret by which nodes pull, in each namespace of ours whose pods need it.
+// pullSecrets is the secret by which nodes of a cluster pull, in each namespace of ours whose pods
+// need it.
 type pullSecrets []install.PullSecret
 
-func (m *Mesh) pullSecrets(in install.Mesh) pullSecrets {
+func (m *Mesh) pullSecrets(cluster string, in install.Mesh) pullSecrets {
 	var parts pullSecrets
-	namespaces := []string{topology.SystemNamespace, topology.MetalLBNamespace}
-	for _, n := range m.Topology.Spec.Namespaces {
+	namespaces := []string{topology.SystemNamespace}
+	if c := m.Topology.Cluster(cluster); c == nil || c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		namespaces = append(namespaces, topology.MetalLBNamespace) // of a cluster that the file no longer has nobody knows
+	}
+	for _, n := range m.Topology.NamespacesOf(cluster) {
 		if n.Inject { // their sidecars are pulled too
 			namespaces = append(namespaces, n.Name)
 		}

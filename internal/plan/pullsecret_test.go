@@ -43,7 +43,7 @@ func withSecret(t *testing.T, mirror string) (*Mesh, pullSecrets) {
 	t.Helper()
 	m := newMesh(t, example)
 	m.Topology.Spec.Images.Mirror, m.Topology.Spec.Images.PullSecret = mirror, "mirror-login"
-	return m, m.pullSecrets(m.install())
+	return m, m.pullSecrets("west", m.install())
 }
 
 func secretIn(t *testing.T, c *kubetest.Cluster, namespace string) string {

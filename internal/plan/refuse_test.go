@@ -52,6 +52,18 @@ func hinted(t *testing.T, err error, want, hint string) {
 	}
 }
 
+// keepRoot puts a root that lives so long where the mesh keeps its own.
+func keepRoot(t *testing.T, m *Mesh, lifetime time.Duration) {
+	t.Helper()
+	root, err := certs.NewRoot(certs.Options{CommonName: "root.x", Lifetime: lifetime, Now: now()})
+	if err == nil {
+		err = m.store().Create(root)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // plugged is a cacerts secret under a new root.
 func plugged(t *testing.T) (*corev1.Secret, string) {
 	t.Helper()
@@ -77,8 +89,10 @@ func TestRootIsNeverMadeAgain(t *testing.T) {
 			secret, fingerprint := plugged(t)
 			m := newMesh(t, example).with(kubetest.New(t, "west", secret))
 			m.Clusters = selected
-			err := root{m}.Do(t.Context(), graph.Change{})
-			hinted(t, err, "west already uses root "+fingerprint, "put root.pem and root.key back")
+			_, looked := root{m}.Look(t.Context())
+			for _, err := range []error{looked, root{m}.Do(t.Context(), graph.Change{})} {
+				hinted(t, err, "west already uses root "+fingerprint, "put root.pem and root.key there")
+			}
 			if m.HasRoot() {
 				t.Error("it was made all the same")
 			}
@@ -230,15 +244,16 @@ func TestRecoverOwner(t *testing.T) {
 	}
 }
 
-// TestPreflight refuses a container network that can not serve.
+// TestPreflight refuses a container network that can not serve, and a root that ends too soon.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	ours := `"labels": {"meshfed.io/topology": "usmesh", "meshfed.io/owner": "0123456789abcdef"}`
 	for name, test := range map[string]struct {
 		network, says, hint string
 		disk                uint64
-		foreign             bool
+		foreign, shortRoot  bool
 	}{
+		"root":     {network: `"subnets": [{"subnet": "10.90.0.0/24"}], ` + ours, disk: 1 << 40, shortRoot: true, says: "an intermediate for west would live 17520h", hint: "spec.certificates.intermediate.lifetime"},
 		"apart":    {network: `"subnets": [{"subnet": "10.90.0.0/24"}], ` + ours, disk: 1 << 40},
 		"overlaps": {network: `"subnets": [{"subnet": "10.100.0.0/24"}], ` + ours, disk: 1 << 40, says: "overlaps 10.100.0.0/24", hint: "choose another podSubnet"},
 		"disk":     {network: `"subnets": [{"subnet": "10.90.0.0/24"}], ` + ours, disk: 1 << 30, says: "about 4.0 GiB are needed", hint: "system df"},
@@ -256,6 +271,9 @@ func TestPreflight(t *testing.T) {
 			if test.foreign {
 				m.Provider = noClusters{err: cluster.ErrForeign}
 			}
+			if test.shortRoot {
+				keepRoot(t, m, 48*time.Hour)
+			}
 			err := m.Preflight(t.Context())
 			if test.says == "" && err != nil {
 				t.Fatal(err)
@@ -263,7 +281,7 @@ func TestPreflight(t *testing.T) {
 			if test.says != "" {
 				hinted(t, err, test.says, test.hint)
 			}
-			if calls := engine.Calls("network create"); len(calls) > 0 || m.HasRoot() {
+			if calls := engine.Calls("network create"); len(calls) > 0 || m.HasRoot() != test.shortRoot {
 				t.Errorf("it made something: %v", calls)
 			}
 		})

@@ -108,6 +108,9 @@ func (r *renderer) step(ctx context.Context, kind, where string) error {
 		r.omitOther(kind, where)
 		return nil
 	case "loadbalancer":
+		if r.m.Topology.Cluster(where).LoadBalancer.Type != topology.LoadBalancerMetalLB {
+			return nil // one that the file no longer asks for goes
+		}
 		addresses := r.m.Topology.Cluster(where).LoadBalancer.Addresses
 		if len(addresses) == 0 {
 			r.omit(where, "MetalLB", "its addresses follow from the container network, which only a host knows; written into loadBalancer.addresses they are rendered")

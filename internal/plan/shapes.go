@@ -72,7 +72,7 @@ func (m *Mesh) external(c *topology.Cluster, in install.Mesh) []graph.Step {
 		return nil
 	}
 	needs := []string{"namespace@" + c.Name}
-	if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+	if m.balancer(c, in) != nil {
 		needs = []string{"loadbalancer@" + c.Name, "namespace@" + c.Name}
 	}
 	serve := m.on(c.Name, "serve@"+c.Name, "istiod reachable for the clusters that it serves", minutes(6), seconds(1), install.ExternalService{Mesh: in}, needs...)

@@ -26,7 +26,7 @@ func Up(m *Mesh) []graph.Step {
 	if len(network) > 0 {
 		made = "network"
 	}
-	steps = append(steps, m.step("root", "root certificate", seconds(10), 0, root{m}, made))
+	steps = append(steps, m.step("root", "root certificate", minutes(1), 0, root{m}, made))
 	for _, name := range m.Selected() {
 		c := t.Cluster(name)
 		at := func(step string) string { return step + "@" + name }
@@ -44,19 +44,19 @@ func Up(m *Mesh) []graph.Step {
 		pullSecret := at("owner")
 		if m.Topology.Spec.Images.PullSecret != "" {
 			pullSecret = at("pull-secret")
-			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(in), at("owner"))
+			on("pull-secret", "login for the mirror", seconds(30), 0, m.pullSecrets(name, in), at("owner"))
 		}
 		steps = append(steps, m.namespaces(c, in)...)
 		if c.IsExisting() && c.Provider.Kubeconfig.LabelNodes {
 			on("node-labels", "locality of nodes", seconds(60), 0, install.NodeLabels{Mesh: in}, at("owner"))
 		}
 		balancer := pullSecret
-		if c.LoadBalancer.Type == topology.LoadBalancerMetalLB {
+		if part := m.balancer(c, in); part != nil {
 			balancer = at("loadbalancer")
-			on("loadbalancer", "MetalLB", minutes(6), seconds(8), metalLB{m, in}, pullSecret)
+			on("loadbalancer", "MetalLB", minutes(8), seconds(8), part, pullSecret)
 		}
 		on("namespace", "istio-system", seconds(30), 0, managed(c.Manage.Istio, "istio", install.SystemNamespace{Mesh: in}, install.OthersNamespace{Mesh: in}), pullSecret)
-		on("prune", "what the file no longer has", minutes(2), 0, m.prune(name, in), at("namespace"))
+		on("prune", "what the file no longer has", minutes(6), 0, m.prune(name, in), at("namespace"))
 		steps = append(steps, m.controlPlane(c, in)...)
 		injects := m.injects(name)
 		if c.HoldsConfig() {
@@ -137,7 +137,7 @@ func (m *Mesh) loadSteps(c *topology.Cluster) (steps []graph.Step, last string) 
 
 // namespaces are the file's own, in a cluster that has workloads.
 func (m *Mesh) namespaces(c *topology.Cluster, in install.Mesh) []graph.Step {
-	if !c.IsMember() || len(m.Topology.Spec.Namespaces) == 0 {
+	if len(m.Topology.NamespacesOf(c.Name)) == 0 {
 		return nil
 	}
 	return []graph.Step{m.on(c.Name, "namespaces@"+c.Name, "namespaces of the file", seconds(30), 0, install.Namespaces{Mesh: in}, "owner@"+c.Name)}

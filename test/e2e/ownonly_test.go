@@ -320,7 +320,7 @@ func refusals(t *testing.T, p *pair) {
 		{
 			name: "a root whose key is nowhere", one: reached + atPeer, two: reached + atPeer + metallb,
 			prepare: func(t *testing.T) func() { return p.roots(t, true) },
-			want:    []string{"has a root already, and its key is not in", "put root.pem and root.key there"},
+			want:    []string{"already uses root", "the root key is not in", "put root.pem and root.key there"},
 		},
 		{
 			name: "layers that somebody else owns, and that are not there", one: reached + atPeer,

@@ -25,7 +25,7 @@ import (
 // Cluster is a cluster in memory. Its Client is what the code under test gets.
 type Cluster struct {
 	// Client is the fake as a *kube.Client; its REST has only a host name, its Clientset is
-	// empty and apart from the store of Client.
+	// empty and apart from the store of Client, but that it discovers the kinds of core.
 	*kube.Client
 
 	scheme *runtime.Scheme
@@ -34,6 +34,7 @@ type Cluster struct {
 	writes []string
 	admit  func(obj client.Object) error
 	lost   map[string]error
+	silent string
 	token  func(ctx context.Context, account client.Object, request client.Object) error
 }
 
@@ -56,7 +57,7 @@ func New(t testing.TB, name string, objs ...client.Object) *Cluster {
 	c.Client = &kube.Client{
 		Cluster:   name,
 		Client:    store,
-		Clientset: clientgofake.NewClientset(),
+		Clientset: discovering{Interface: clientgofake.NewClientset(), cluster: c},
 		REST:      &rest.Config{Host: "https://" + name + ".example:6443"},
 	}
 	return c
