@@ -12,7 +12,7 @@ import (
 
 // Rules are the alert rules for Prometheus, for the metrics of `verify --watch` and of probers.
 //
-//go:embed rules.yaml
+//go:embed alert_rules.yaml
 var Rules []byte
 
 // RulesTest are the cases by which `promtool test rules` tries each of them.
@@ -25,9 +25,10 @@ var RulesTest []byte
 //go:embed dashboard.json
 var Dashboard []byte
 
-// Files of a folder, by path: the manifest of each cluster, rules with their test, the dashboard.
+// Files of a folder, by path: the manifest of each cluster, rules with their test, the dashboard. No
+// cluster can be called alert_rules.
 func Files(t *topology.Topology, image string) (map[string][]byte, error) {
-	files := map[string][]byte{"rules.yaml": Rules, "rules_test.yaml": RulesTest, "dashboard.json": Dashboard, "README.md": []byte(readme(t))}
+	files := map[string][]byte{"alert_rules.yaml": Rules, "rules_test.yaml": RulesTest, "dashboard.json": Dashboard, "README.md": []byte(readme(t))}
 	for _, c := range t.Members() {
 		data, err := Manifest(t, c, image)
 		if err != nil {
@@ -49,7 +50,7 @@ func readme(t *topology.Topology) string {
 		}
 		b.WriteString("$ kubectl" + context + " apply -f " + c + ".yaml\n")
 	}
-	b.WriteString("```\n\nPrometheus loads rules.yaml, Grafana imports dashboard.json; `promtool test rules rules_test.yaml` tries the rules.\n" +
+	b.WriteString("```\n\nPrometheus loads alert_rules.yaml, Grafana imports dashboard.json; `promtool test rules rules_test.yaml` tries the rules.\n" +
 		"`kubectl delete -f` in place of `apply` removes a prober with all that belongs to it.\n")
 	return b.String()
 }

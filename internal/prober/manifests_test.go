@@ -6,6 +6,7 @@ package prober
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,5 +121,19 @@ func TestManifestsOfShapes(t *testing.T) {
 				t.Errorf("%s: the namespace has %v", name, labels)
 			}
 		}
+	}
+}
+
+// TestNoClusterTakesAFileOfAnother: the alert rules are there whatever clusters are called.
+func TestNoClusterTakesAFileOfAnother(t *testing.T) {
+	t.Parallel()
+	top := example(t, "two-clusters")
+	top.Spec.Clusters[0].Name, top.Spec.Clusters[0].Primary, top.Spec.Clusters[0].Config = "rules", "rules", "rules"
+	files, err := Files(top, "probe:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != 4+len(top.Members()) || !slices.ContainsFunc(slices.Collect(maps.Values(files)), func(data []byte) bool { return bytes.Equal(data, Rules) }) {
+		t.Errorf("%v", slices.Sorted(maps.Keys(files)))
 	}
 }

@@ -32,7 +32,7 @@ func promtool(t *testing.T, args ...string) string {
 
 func TestPromtoolChecksTheRules(t *testing.T) {
 	t.Parallel()
-	if out := promtool(t, "check", "rules", "rules.yaml"); !strings.Contains(out, "9 rules found") {
+	if out := promtool(t, "check", "rules", "alert_rules.yaml"); !strings.Contains(out, "9 rules found") {
 		t.Error(out)
 	}
 	promtool(t, "test", "rules", "rules_test.yaml")
@@ -176,7 +176,7 @@ func TestMetricsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	exported := metric.FindAllString(string(watch)+string(row), -1)
-	for name, text := range map[string][]byte{"rules.yaml": Rules, "rules_test.yaml": RulesTest, "dashboard.json": Dashboard, "docs/watch.md": docs} {
+	for name, text := range map[string][]byte{"alert_rules.yaml": Rules, "rules_test.yaml": RulesTest, "dashboard.json": Dashboard, "docs/watch.md": docs} {
 		for _, m := range metric.FindAllString(string(text), -1) {
 			if !slices.Contains(exported, m) {
 				t.Errorf("%s: nobody exports %s", name, m)

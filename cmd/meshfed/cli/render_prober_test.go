@@ -17,7 +17,7 @@ func TestRenderProber(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.stdout, "west.yaml") || !strings.Contains(r.err, "image: registry.example.com/probe:1; 6 files written, 0 were so already") {
 		t.Fatalf("%+v", r)
 	}
-	for _, name := range []string{"west.yaml", "east.yaml", "rules.yaml", "rules_test.yaml", "dashboard.json", "README.md"} {
+	for _, name := range []string{"west.yaml", "east.yaml", "alert_rules.yaml", "rules_test.yaml", "dashboard.json", "README.md"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			t.Error(err)
 		}
@@ -37,7 +37,7 @@ func TestRenderProber(t *testing.T) {
 	call(t, "render", "-f", example, "-o", dir).refused(t, failed, dir)
 	call(t, "render", "prober", "-f", example).hinted(t, wrong, "render prober needs a folder", "-o DIR")
 	t.Setenv("MESHFED_OUTPUT", "json")
-	if r := call(t, "render", "prober", "-f", example, "-o", dir); r.code != 0 || !strings.Contains(r.stdout, `"kind": "Rendering"`) || !strings.Contains(r.stdout, `"path": "rules.yaml"`) {
+	if r := call(t, "render", "prober", "-f", example, "-o", dir); r.code != 0 || !strings.Contains(r.stdout, `"kind": "Rendering"`) || !strings.Contains(r.stdout, `"path": "alert_rules.yaml"`) {
 		t.Errorf("JSON: %+v", r)
 	}
 	if len(h.argv()) > 0 {
