@@ -94,9 +94,11 @@ func (i OthersIstio) untold(ctx context.Context, c *kube.Client) (string, error)
 	if err != nil && !kube.Absent(err) {
 		return "", c.Explain(err, "reading ConfigMap "+i.Topology.Revisioned("istio"))
 	}
+	// The words of its YAML, or JSON: an address may begin as another one does.
+	told := strings.FieldsFunc(found.Data["meshNetworks"], func(r rune) bool { return strings.ContainsRune(" \t\n\"',[]{}", r) })
 	for _, other := range i.Topology.Spec.Clusters {
 		for _, address := range other.EastWest.Addresses {
-			if other.Name != c.Cluster && !strings.Contains(found.Data["meshNetworks"], address) {
+			if other.Name != c.Cluster && !slices.Contains(told, address) {
 				return address, nil
 			}
 		}
