@@ -103,7 +103,7 @@ func sameRoot(a, b, fa, fb string) Result {
 	if fa != fb {
 		r = fail("TRU001", "root of %s differs from root of %s: %s vs %s", a, b, short(fa), short(fb))
 	}
-	return r.with(a, fa).with(b, fb)
+	return r.with("roots", map[string]string{a: fa, b: fb})
 }
 
 func judgeDistributed(w *World) []Result {

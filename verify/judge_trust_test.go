@@ -113,3 +113,12 @@ func TestTrustJudgements(t *testing.T) {
 		}, "trust-wire-lifetime", "west", "east", "", Fail, "TRU006"},
 	})
 }
+
+// TestNamesOfClustersAreNoNamesOfEvidence: how a result is seen again is not a fingerprint.
+func TestNamesOfClustersAreNoNamesOfEvidence(t *testing.T) {
+	t.Parallel()
+	r := sameRoot("see", "timeline", "SHA256:a", "SHA256:b")
+	if keys := r.Evidence.Keys(); r.See() != "" || len(keys) != 1 {
+		t.Errorf("evidence %v, see %q", keys, r.See())
+	}
+}
