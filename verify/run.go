@@ -62,10 +62,6 @@ type Options struct {
 	Observe func(Result)
 	// State is told what is being waited for, one at a time. May be nil.
 	State func(string)
-	// Judged is told the report as soon as it is complete but for RemovalSeconds, before the
-	// probes are removed: Kubernetes lets a namespace wait for five seconds before it goes.
-	// May be nil.
-	Judged func(*Report)
 	// within, if set, stands in for the times after which what is not seen is given up: tests are in a hurry.
 	within time.Duration
 }
@@ -109,9 +105,6 @@ func Run(ctx context.Context, mesh Mesh, options Options) (*Report, error) {
 	var report *Report
 	if err == nil {
 		report = s.report(clusters, suites, started)
-		if options.Judged != nil {
-			options.Judged(report)
-		}
 	}
 	if options.Access.probes() {
 		s.state("removing the probes")
