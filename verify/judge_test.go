@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// key is what is unique.
+func (r Result) key() [4]string { return [4]string{r.ID, r.From, r.To, r.Variant} }
+
 // find runs one check and returns its result for a pair and variant.
 func find(t *testing.T, w *World, id, from, to, variant string) Result {
 	t.Helper()

@@ -55,9 +55,6 @@ type Result struct {
 	DurationSeconds float64 `json:"durationSeconds"`
 }
 
-// key is what is unique.
-func (r Result) key() [4]string { return [4]string{r.ID, r.From, r.To, r.Variant} }
-
 // concerns says whether the result says something about requests from one cluster to
 // another.
 func (r Result) concerns(from, to string) bool {

@@ -67,15 +67,6 @@ func Load(cluster, kubeconfig, context string) (*Client, error) {
 	return fromConfig(cluster, kubeconfig, context, *raw)
 }
 
-// Parse makes the client of a cluster from the bytes of a kubeconfig, as Load does.
-func Parse(cluster string, kubeconfig []byte, context string) (*Client, error) {
-	raw, err := clientcmd.Load(kubeconfig)
-	if err != nil {
-		return nil, diag.Op(err, cluster, "reading kubeconfig")
-	}
-	return fromConfig(cluster, "", context, *raw)
-}
-
 func fromConfig(cluster, kubeconfig, context string, raw clientcmdapi.Config) (*Client, error) {
 	if context == "" {
 		context = raw.CurrentContext

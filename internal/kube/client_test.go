@@ -171,24 +171,6 @@ func TestInterruptIsNotExplained(t *testing.T) {
 	}
 }
 
-func TestParseReadsBytesAndHintsNameTheContext(t *testing.T) {
-	t.Parallel()
-	data, err := os.ReadFile(kubeconfig(t, "https://127.0.0.1:1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.Parse("west", data, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := c.Kubectl("get pods"), "kubectl --context usmesh-west get pods"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if _, err := kube.Parse("west", []byte("clusters: 7\ntoken: "+plantedToken), ""); err == nil || strings.Contains(err.Error(), plantedToken) {
-		t.Errorf("error %v", err)
-	}
-}
-
 func TestStatusAsUsesOnlyThatToken(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
