@@ -29,6 +29,8 @@ type Member struct {
 	Ingress bool `json:"ingress"`
 	// Addresses of the east-west gateway, where this run looked.
 	Addresses []string `json:"addresses,omitempty"`
+	// Silent says why nothing could be asked of the cluster; empty when it answered.
+	Silent string `json:"silent,omitempty"`
 	// Knows lists the clusters of whose services this one's proxies are told.
 	Knows []string `json:"knows"`
 }

@@ -130,6 +130,9 @@ func (s *session) report(clusters, suites []string, started time.Time) *Report {
 	report.Substitutions = append(report.Substitutions, s.mesh.Substitutions...)
 	for i, m := range report.Members {
 		report.Members[i].Addresses = s.world.Gateways[m.Name].Addresses
+		if member := s.members[m.Name]; member != nil {
+			report.Members[i].Silent = member.blind()
+		}
 	}
 	report.Facts = look(s, (*World).facts)
 	report.StartedAt = started.UTC().Truncate(time.Millisecond)

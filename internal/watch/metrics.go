@@ -25,7 +25,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // descs are all metrics of a watch.
 type descs struct {
-	status, success, expiry, failover, failoverAt, round, took, requests, handshakes, info *prometheus.Desc
+	status, success, expiry, failover, failoverAt, answers, round, took, requests, handshakes, info *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -35,6 +35,7 @@ func newDescs() descs {
 		expiry:     desc("expiry_timestamp_seconds", "When a certificate or credential ends; kind is root, intermediate, leaf or remote-secret.", "kind", "cluster", "peer"),
 		failover:   desc("failover_seconds", "Time to steady answers from the peer in the last report with the suite failover.", "from", "to", "variant"),
 		failoverAt: desc("failover_measured_timestamp_seconds", "When the report was begun that meshfed_failover_seconds is of."),
+		answers:    desc("watch_cluster_answers", "1 for a cluster that could be asked in the last round, 0 for one that did not answer.", "cluster"),
 		round:      desc("watch_round_timestamp_seconds", "When the last round was over."),
 		took:       desc("watch_round_duration_seconds", "How long the last round took."),
 		requests:   desc("watch_requests_total", "Requests that callers sent to probes, at most one a second from each cluster.", "from"),
@@ -92,7 +93,7 @@ func eachPair(r *verify.Report, do func(pair, verify.Status)) {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.status, m.descs.success, m.expiry, m.descs.failover, m.failoverAt, m.round, m.took, m.requests, m.handshakes, m.info} {
+	for _, d := range []*prometheus.Desc{m.status, m.descs.success, m.expiry, m.descs.failover, m.failoverAt, m.answers, m.round, m.took, m.requests, m.handshakes, m.info} {
 		ch <- d
 	}
 }
@@ -123,6 +124,13 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		gauge(m.failoverAt, seconds(m.failover.StartedAt))
+	}
+	for _, c := range m.report.Members {
+		answers := 1.0
+		if c.Silent != "" {
+			answers = 0
+		}
+		gauge(m.answers, answers, c.Name)
 	}
 	gauge(m.round, seconds(m.ended))
 	gauge(m.took, m.report.DurationSeconds)

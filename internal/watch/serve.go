@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/run"
 )
 
 // stuckAfter is how long a round may take before the process counts as stuck, beside three times
@@ -22,7 +23,8 @@ import (
 const stuckAfter = 4 * time.Minute
 
 // Handler answers /metrics, /healthz (503 when no round was over for three intervals and four
-// minutes) and /readyz (503 until the first one is). started is when the watch began.
+// minutes; clusters that do not answer are named, and no reason for it) and /readyz (503 until the first
+// one is). started is when the watch began.
 func Handler(m *Metrics, interval time.Duration, started time.Time, now func() time.Time) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
@@ -38,6 +40,9 @@ func Handler(m *Metrics, interval time.Duration, started time.Time, now func() t
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
+		for _, c := range m.silent() {
+			_, _ = fmt.Fprintln(w, c)
+		}
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if m.last().IsZero() {
@@ -54,6 +59,22 @@ func (m *Metrics) last() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.ended
+}
+
+// silent names the clusters that did not answer in the last round, and says why.
+func (m *Metrics) silent() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.report == nil {
+		return nil
+	}
+	var all []string
+	for _, c := range m.report.Members {
+		if c.Silent != "" {
+			all = append(all, c.Name+" does not answer: "+run.Redact(c.Silent))
+		}
+	}
+	return all
 }
 
 // Listen opens the address that Serve answers on. A hint says what to do when it is taken.

@@ -52,7 +52,7 @@ func round(minute int, discovery verify.Status) *verify.Report {
 	day := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
 	return &verify.Report{
 		Topology: "usmesh", Tool: "0.1.0", StartedAt: day.Add(time.Duration(minute) * time.Minute), DurationSeconds: 4.5,
-		Clusters: []string{"west", "east"}, Suites: []string{"trust", "discovery"},
+		Clusters: []string{"west", "east"}, Suites: []string{"trust", "discovery"}, Members: []verify.Member{{Name: "west"}, {Name: "east"}},
 		Checks: []verify.Result{
 			result("trust-roots", "trust", "west", "east", verify.Pass, ""), result("trust-roots", "trust", "east", "west", verify.Warn, "TRU006"),
 			result("discovery-answers", "discovery", "west", "east", discovery, ""), result("discovery-answers", "discovery", "east", "west", verify.Pass, ""),
@@ -101,7 +101,7 @@ func TestMetrics(t *testing.T) {
 
 	// A cluster that is not watched any more is gone.
 	alone := round(3, verify.Pass)
-	alone.Clusters, alone.Checks, alone.Facts = []string{"west"}, nil, nil
+	alone.Clusters, alone.Checks, alone.Facts, alone.Members = []string{"west"}, nil, nil, alone.Members[:1]
 	m.Observe(alone, verify.Traffic{}, nil, time.Now())
 	if _, text = page(t, h, "/metrics"); strings.Contains(text, "east") {
 		t.Errorf("east is still exported:\n%s", text)
@@ -126,6 +126,12 @@ func TestHealth(t *testing.T) {
 	want("/healthz", 503, "no round was over for 8m0s")
 	m.Observe(round(8, verify.Fail), verify.Traffic{}, nil, now)
 	want("/healthz", 200, "ok") // a broken mesh is no broken watch
+	silent := round(8, verify.Inconclusive)
+	silent.Members[1].Silent = "looking at namespace meshfed-verify-watch: context deadline exceeded"
+	m.Observe(silent, verify.Traffic{}, nil, now)
+	want("/healthz", 200, "ok\neast does not answer: looking at namespace")
+	want("/metrics", 200, `meshfed_watch_cluster_answers{cluster="east"} 0`)
+	want("/metrics", 200, `meshfed_watch_cluster_answers{cluster="west"} 1`)
 	want("/readyz", 200, "ok")
 	now = now.Add(7 * time.Minute)
 	want("/healthz", 200, "ok")
