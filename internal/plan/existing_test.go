@@ -229,7 +229,8 @@ func TestMissingIsFoundFirst(t *testing.T) {
 		"all managed":                          {topology.Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}, nil},
 		"intermediates":                        {topology.Manage{Istio: true, Gateways: true, RemoteSecrets: true}, []string{"manage.cacerts"}},
 		"gateways of an Istio that is to come": {topology.Manage{Istio: true, CACerts: true, RemoteSecrets: true}, nil},
-		"Istio":                                {topology.Manage{Gateways: true, CACerts: true, RemoteSecrets: true}, []string{"manage.istio", "manage.istio", "manage.istio"}},
+		"Istio":                                {topology.Manage{Gateways: true, RemoteSecrets: true}, []string{"manage.cacerts", "manage.istio", "manage.istio", "manage.istio"}},
+		"Istio, which waits for cacerts":       {topology.Manage{CACerts: true, RemoteSecrets: true}, []string{"there is no namespace istio-system, and manage.istio"}},
 		"credentials of a peer whose Istio is to come": {topology.Manage{Istio: true, Gateways: true, CACerts: true}, nil},
 	} {
 		m.Topology.Cluster("east").Manage = test.manage
