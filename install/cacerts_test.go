@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -253,6 +254,23 @@ func TestAnIstiodThatGivesOutAnotherRootIsRestarted(t *testing.T) {
 				t.Errorf("reason: %q", change.Reason)
 			}
 		})
+	}
+}
+
+// Pods of somebody else's that wait for cacerts are older than it, and nobody of ours restarts them.
+func TestWhatSomebodyElseOwnsIsNotRestarted(t *testing.T) {
+	t.Parallel()
+	root, early := newRoot(t, "root"), noon().Add(-time.Minute)
+	a := authority(root)
+	manage := &a.Topology.Spec.Clusters[0].Manage
+	for _, manage.Istio = range []bool{false, true} {
+		for _, manage.Gateways = range []bool{false, true} {
+			c := kubetest.New(t, "west", secretUnder(t, root, 9999*time.Hour), given(newRoot(t, "other")), systemPod("istiod-1", "istiod", early), systemPod("ew-1", topology.EastWestGateway, early), readyDeployment("istiod"))
+			late, _, err := a.outdated(t.Context(), c.Client, metav1.NewTime(noon()), root.Certificate)
+			if err != nil || slices.Contains(late, "istiod") != manage.Istio || slices.Contains(late, topology.EastWestGateway) != manage.Gateways {
+				t.Errorf("%+v: %q, %v", *manage, late, err)
+			}
+		}
 	}
 }
 

@@ -99,9 +99,15 @@ func (j *fitting) controls() {
 			j.matches(p)
 		}
 	}
-	if !j.c.Manage.Istio && j.f.Control(wanted) == nil {
+	if !j.c.Manage.Istio && j.f.Control(wanted) == nil && !j.first() {
 		j.no("install it, or write manage: {istio: true}", "manage.istio is false, and there is no istiod of revision %s", wanted)
 	}
+}
+
+// first says that whoever owns Istio waits for the authority that is made here: what is not there
+// yet can not be.
+func (j *fitting) first() bool {
+	return j.c.Manage.CACerts && !j.c.Manage.Istio && j.f.RootFrom == ""
 }
 
 func (j *fitting) root() string {
@@ -153,7 +159,7 @@ func (j *fitting) gateways() {
 				"the gateway %s/%s has only a host name, %s, and proxies of the other networks need addresses", g.Namespace, g.Name, g.Hostnames[0])
 		}
 	}
-	if !j.c.Manage.Gateways && j.t.HasEastWestGateway(j.c.Name) && len(cross) == 0 {
+	if !j.c.Manage.Gateways && j.t.HasEastWestGateway(j.c.Name) && len(cross) == 0 && !j.first() {
 		j.no("install it, or write manage: {gateways: true}", "manage.gateways is false, and no gateway has port %d", topology.PortCrossNetwork)
 	}
 }

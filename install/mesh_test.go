@@ -33,6 +33,7 @@ func twoClusters() Mesh {
 			LoadBalancer: topology.LoadBalancer{Type: "MetalLB"},
 			Ingress:      &topology.Ingress{HostPorts: topology.HostPorts{HTTP: http}},
 			EastWest:     topology.EastWest{Replicas: 1, Service: topology.EastWestService{Type: "LoadBalancer"}},
+			Manage:       topology.Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true},
 		}
 	}
 	t := &topology.Topology{Metadata: topology.Metadata{Name: "usmesh"}}

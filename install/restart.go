@@ -28,9 +28,17 @@ const (
 )
 
 // signed lists the Deployments that hold certificates of the control plane's authority and
-// are ours: istiod first, whose leaf the others check.
-func (a CACerts) signed() []string {
-	return []string{a.Topology.IstiodName(), topology.IngressGateway, topology.EastWestGateway}
+// are ours: istiod first, whose leaf the others check. What somebody else owns is not restarted;
+// an istiod of somebody else's that had another authority before is refused first, see Fits.
+func (a CACerts) signed(c *kube.Client) (names []string) {
+	cluster := a.Topology.Cluster(c.Cluster)
+	if cluster == nil || cluster.Manage.Istio {
+		names = append(names, a.Topology.IstiodName())
+	}
+	if cluster == nil || cluster.Manage.Gateways {
+		names = append(names, topology.IngressGateway, topology.EastWestGateway)
+	}
+	return names
 }
 
 // older names those of our Deployments that have a pod from before the given time: the
@@ -41,7 +49,7 @@ func (a CACerts) older(ctx context.Context, c *kube.Client, created metav1.Time)
 		return nil, err
 	}
 	var late []string
-	for _, name := range a.signed() {
+	for _, name := range a.signed(c) {
 		for i := range pods {
 			if pods[i].DeletionTimestamp == nil && pods[i].CreationTimestamp.Before(&created) && belongs(&pods[i], name) {
 				late = append(late, name)
@@ -79,7 +87,7 @@ func (a CACerts) outdated(ctx context.Context, c *kube.Client, created metav1.Ti
 		reason = late[0] + " started before cacerts and still has another certificate authority: restart needed"
 	}
 	istiod := a.Topology.IstiodName()
-	if slices.Contains(late, istiod) {
+	if slices.Contains(late, istiod) || !slices.Contains(a.signed(c), istiod) {
 		return late, reason, nil
 	}
 	ready, _, err := c.DeploymentState(ctx, topology.SystemNamespace, istiod)
@@ -90,7 +98,7 @@ func (a CACerts) outdated(ctx context.Context, c *kube.Client, created metav1.Ti
 	if err != nil || given == nil || contains(given, root) {
 		return late, reason, err
 	}
-	return a.signed(), "istiod gives out another root than " + certs.Fingerprint(root) + ", which cacerts holds: restart needed", nil
+	return a.signed(c), "istiod gives out another root than " + certs.Fingerprint(root) + ", which cacerts holds: restart needed", nil
 }
 
 // givenRoots is the root certificates that istiod gives to workloads, or nil when it has not

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
@@ -229,7 +231,8 @@ func TestMissingIsFoundFirst(t *testing.T) {
 		"all managed":                          {topology.Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}, nil},
 		"intermediates":                        {topology.Manage{Istio: true, Gateways: true, RemoteSecrets: true}, []string{"manage.cacerts"}},
 		"gateways of an Istio that is to come": {topology.Manage{Istio: true, CACerts: true, RemoteSecrets: true}, nil},
-		"Istio":                                {topology.Manage{Gateways: true, CACerts: true, RemoteSecrets: true}, []string{"manage.istio", "manage.istio", "manage.istio"}},
+		"Istio":                                {topology.Manage{Gateways: true, RemoteSecrets: true}, []string{"manage.cacerts", "manage.istio", "manage.istio", "manage.istio"}},
+		"Istio, which waits for cacerts":       {topology.Manage{CACerts: true, RemoteSecrets: true}, []string{"there is no namespace istio-system, and manage.istio"}},
 		"credentials of a peer whose Istio is to come": {topology.Manage{Istio: true, Gateways: true, CACerts: true}, nil},
 	} {
 		m.Topology.Cluster("east").Manage = test.manage
@@ -324,5 +327,31 @@ func TestIntermediatesEndBeforeTheirRoot(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPermissions: what the credentials must allow is what would be written, and no more.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	const rest = "patch namespaces; patch configmaps kube-system; create secrets istio-system; create serviceaccounts/token istio-system; create pods/portforward istio-system"
+	for name, test := range map[string]struct {
+		manage   topology.Manage
+		balancer string
+		want     string
+	}{
+		"all": {topology.Manage{Istio: true, Gateways: true, CACerts: true, RemoteSecrets: true}, topology.LoadBalancerExisting,
+			"patch namespaces; patch configmaps kube-system; patch deployments istio-system; create secrets istio-system; create serviceaccounts/token istio-system; create pods/portforward istio-system; patch clusterroles; patch customresourcedefinitions; patch mutatingwebhookconfigurations"},
+		"credentials alone":       {topology.Manage{RemoteSecrets: true}, topology.LoadBalancerExisting, rest},
+		"credentials and MetalLB": {topology.Manage{RemoteSecrets: true}, topology.LoadBalancerMetalLB, rest + "; patch clusterroles; patch customresourcedefinitions"},
+	} {
+		m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+		m.Topology.Cluster("east").Manage, m.Topology.Cluster("east").LoadBalancer.Type = test.manage, test.balancer
+		c := newKube(t, "east")
+		asked := 0
+		c.Admit(func(obj client.Object) error { asked++; obj.SetName(fmt.Sprint("review-", asked)); return nil })
+		errs := m.mayNot(t.Context(), c.Client)
+		if len(errs) != 1 || errs[0].Error() != "the credentials do not allow: "+test.want {
+			t.Errorf("%s: %v", name, errs)
+		}
 	}
 }

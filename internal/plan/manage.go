@@ -52,8 +52,8 @@ func managed(manage bool, field string, p part, check looker) part {
 }
 
 // missing lists what somebody else owns in a cluster and is not there, as far as it can be there
-// before Up has made anything: gateways only start where their istiod is, and credentials of a
-// peer need the account that its Istio brings.
+// before Up has made anything: gateways only start where their istiod is, credentials of a peer
+// need the account that its Istio brings, and an istiod of a rendered mesh waits for cacerts.
 func (m *Mesh) missing(ctx context.Context, name string, c *kube.Client) []error {
 	in, cluster := m.install(), m.Topology.Cluster(name)
 	var errs []error
@@ -68,7 +68,17 @@ func (m *Mesh) missing(ctx context.Context, name string, c *kube.Client) []error
 	if cluster.Manage.Istio {
 		return errs
 	}
-	for _, l := range []looker{install.OthersNamespace{Mesh: in}, install.OthersDefinitions{Mesh: in}, install.OthersIstio{Mesh: in}, install.OthersMTLS{Mesh: in}} {
+	look("istio", install.OthersNamespace{Mesh: in})
+	if cluster.Manage.CACerts {
+		roots, err := install.TrustedRoots(ctx, c)
+		if err != nil {
+			return append(errs, err)
+		}
+		if len(roots) == 0 {
+			return errs
+		}
+	}
+	for _, l := range []looker{install.OthersDefinitions{Mesh: in}, install.OthersIstio{Mesh: in}, install.OthersMTLS{Mesh: in}} {
 		look("istio", l)
 	}
 	if !cluster.Manage.Gateways {

@@ -108,34 +108,51 @@ func (m *Mesh) isRead(name string) bool {
 	return false
 }
 
-// permissions are what up and down need of whoever owns the kubeconfig, one for each kind of
-// thing that they make; they bound the rest closely enough to be known before anything is made.
-var permissions = []authorizationv1.ResourceAttributes{
-	{Verb: "patch", Resource: "namespaces"},
-	{Verb: "patch", Resource: "configmaps", Namespace: topology.OwnerNamespace},
-	{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: topology.SystemNamespace},
-	{Verb: "create", Resource: "secrets", Namespace: topology.SystemNamespace},
-	{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Namespace: topology.SystemNamespace},
-	{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: topology.SystemNamespace},
-	{Verb: "patch", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"},
-	{Verb: "patch", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"},
-	{Verb: "patch", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"},
+// permission is something that up and down need of whoever owns the kubeconfig, where a layer is
+// managed; nil for anywhere that anything is written.
+type permission struct {
+	authorizationv1.ResourceAttributes
+	layer func(*topology.Cluster) bool
+}
+
+// permissions are one for each kind of thing that is made; they bound the rest closely enough to be
+// known before anything is made.
+func permissions() []permission {
+	istio := func(c *topology.Cluster) bool { return c.Manage.Istio }
+	workloads := func(c *topology.Cluster) bool { return c.Manage.Istio || c.Manage.Gateways }
+	charts := func(c *topology.Cluster) bool {
+		return c.Manage.Istio || c.LoadBalancer.Type == topology.LoadBalancerMetalLB
+	}
+	return []permission{
+		{authorizationv1.ResourceAttributes{Verb: "patch", Resource: "namespaces"}, nil},
+		{authorizationv1.ResourceAttributes{Verb: "patch", Resource: "configmaps", Namespace: topology.OwnerNamespace}, nil},
+		{authorizationv1.ResourceAttributes{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: topology.SystemNamespace}, workloads},
+		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "secrets", Namespace: topology.SystemNamespace}, nil},
+		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Namespace: topology.SystemNamespace}, nil},
+		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "portforward", Namespace: topology.SystemNamespace}, nil},
+		{authorizationv1.ResourceAttributes{Verb: "patch", Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}, charts},
+		{authorizationv1.ResourceAttributes{Verb: "patch", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}, charts},
+		{authorizationv1.ResourceAttributes{Verb: "patch", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}, istio},
+	}
 }
 
 // mayNot lists what the user's credentials do not allow, by asking the API server.
 func (m *Mesh) mayNot(ctx context.Context, c *kube.Client) []error {
 	var missing []string
-	for _, attributes := range permissions {
-		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &attributes}}
+	for _, p := range permissions() {
+		if p.layer != nil && !p.layer(m.Topology.Cluster(c.Cluster)) {
+			continue
+		}
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &p.ResourceAttributes}}
 		if err := c.Create(ctx, review); err != nil {
 			return []error{c.Explain(err, "asking what the credentials allow")}
 		}
 		if !review.Status.Allowed {
-			resource := attributes.Resource
-			if attributes.Subresource != "" {
-				resource += "/" + attributes.Subresource
+			resource := p.Resource
+			if p.Subresource != "" {
+				resource += "/" + p.Subresource
 			}
-			missing = append(missing, strings.TrimSpace(attributes.Verb+" "+resource+" "+attributes.Namespace))
+			missing = append(missing, strings.TrimSpace(p.Verb+" "+resource+" "+p.Namespace))
 		}
 	}
 	if len(missing) == 0 {
