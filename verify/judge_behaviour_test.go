@@ -157,7 +157,8 @@ func TestAuthorizationJudgements(t *testing.T) {
 	let := Call{Outcomes: []probe.Outcome{answer(east, 200, 5)}, Clusters: []string{east}}
 	forbidden := ends(probe.Outcome{Status: 403, Count: 5, Detail: "RBAC: access denied"})
 	timeout := ends(probe.Outcome{Error: probe.ErrTimeout, Count: 5})
-	lossy := Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Error: probe.ErrTimeout, Count: 1}}, Clusters: []string{east}}
+	lossy := Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Error: probe.ErrTimeout, Count: 1},
+		{Status: 503, Count: 1, Detail: "upstream connect error or disconnect/reset before headers. reset reason: connection timeout"}}, Clusters: []string{east}}
 	mixed := Call{Outcomes: []probe.Outcome{answer(east, 200, 4), {Status: 403, Count: 1}}, Clusters: []string{east}}
 	own := ends(probe.Outcome{Status: 503, Count: 5, Detail: "upstream connect error or disconnect/reset before headers. reset reason: connection termination"})
 	check(t, []judgement{
