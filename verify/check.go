@@ -105,15 +105,9 @@ func (c Check) run(w *World) []Result {
 	return results
 }
 
-// selected are the checks of some suites, in registry order.
-func selected(suites []string) []Check {
-	var some []Check
-	for _, c := range Checks() {
-		if slices.Contains(suites, c.Suite) {
-			some = append(some, c)
-		}
-	}
-	return some
+// selected are the checks of some suites that can be judged with some access, in registry order.
+func selected(suites []string, access Access) []Check {
+	return slices.DeleteFunc(Checks(), func(c Check) bool { return !slices.Contains(suites, c.Suite) || !c.judged(access) })
 }
 
 // judged says whether a check rests on what can be seen with some access only. FactReach is for runs

@@ -203,7 +203,7 @@ func TestPartlyKnown(t *testing.T) {
 		t.Errorf("%s %s: %s", r.Status, r.Code, r.Message)
 	}
 	// A set-up that failed keeps that pair skipped, and all others inconclusive.
-	for _, c := range NotRun(w.Topology, nil, nil, false, nil).Checks {
+	for _, c := range NotRun(w.Topology, Options{}, nil).Checks {
 		if c.ID == CoverageCheck && (c.Status == Skip) != (c.From == "east" && c.To == "west") {
 			t.Errorf("not run: %s: %s", c.Status, c.Line())
 		}

@@ -158,7 +158,7 @@ func everything(t *testing.T, breakIt func(*World)) *Report {
 	w, _ := healthy(t)
 	breakIt(w)
 	var all []Result
-	for _, c := range Checks() {
+	for _, c := range selected(Suites(), Probing) {
 		all = append(all, c.run(w)...)
 	}
 	r := newReport(w.Topology, w.Clusters, Suites(), all)
@@ -172,7 +172,7 @@ func TestNamesAreTheSameWhateverIsSeen(t *testing.T) {
 	want := conforms(t, junit(t, everything(t, func(*World) {})))
 	reason := diag.Hint(errors.New("making cluster west: no space left on device"), "free 20 GiB")
 	for name, r := range map[string]*Report{
-		"nothing was run": NotRun(full.Topology, Suites(), nil, true, reason),
+		"nothing was run": NotRun(full.Topology, Options{Suites: Suites(), Disruptive: true}, reason),
 		"other pods": everything(t, func(w *World) {
 			c := w.Controls["west"]
 			c.Replicas[0].Pod = "istiod-2"
@@ -196,7 +196,7 @@ func TestNamesAreTheSameWhateverIsSeen(t *testing.T) {
 func TestNotRun(t *testing.T) {
 	t.Parallel()
 	reason := diag.Hint(errors.New("making cluster west: no space left on device"), "free 20 GiB")
-	r := NotRun(testTopology(), []string{SuiteTrust, SuiteFailover, "unknown"}, nil, false, reason)
+	r := NotRun(testTopology(), Options{Suites: []string{SuiteTrust, SuiteFailover, "unknown"}}, reason)
 	if r.ExitCode() != ExitInconclusive || !slices.Equal(r.Suites, []string{SuiteTrust, SuiteFailover}) || r.StartedAt.IsZero() {
 		t.Errorf("exit code %d, suites %v", r.ExitCode(), r.Suites)
 	}
@@ -214,11 +214,37 @@ func TestNotRun(t *testing.T) {
 	}
 	top := testTopology()
 	top.Spec.Clusters = append(top.Spec.Clusters, topology.Cluster{Name: "north"})
-	if r := NotRun(top, nil, []string{"west", "north"}, false, nil); !slices.Equal(r.Clusters, []string{"west", "north"}) || slices.Contains(r.Suites, SuiteFailover) || r.Summary[Inconclusive] == 0 {
+	if r := NotRun(top, Options{Clusters: []string{"west", "north"}}, nil); !slices.Equal(r.Clusters, []string{"west", "north"}) || slices.Contains(r.Suites, SuiteFailover) || r.Summary[Inconclusive] == 0 {
 		t.Errorf("clusters %v, suites %v, %v", r.Clusters, r.Suites, r.Summary)
 	}
-	if r := NotRun(&topology.Topology{}, nil, nil, false, nil); r.ExitCode() != ExitInconclusive {
+	if r := NotRun(&topology.Topology{}, Options{}, nil); r.ExitCode() != ExitInconclusive {
 		t.Errorf("no clusters: exit code %d", r.ExitCode())
+	}
+}
+
+// TestNotRunHasTheRowsOfARun: a dashboard keeps its rows, and gets no others.
+func TestNotRunHasTheRowsOfARun(t *testing.T) {
+	t.Parallel()
+	names := func(r *Report) []string {
+		all := slices.Clone(r.Suites)
+		for _, suite := range r.Suites {
+			for _, row := range r.rows(suite) {
+				all = append(all, row.name)
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	for _, o := range []Options{{Failover: true, within: soon}, {Suites: []string{SuiteDiscovery}}, {Access: Reading}, {Access: Passive}} {
+		f := newFakeMesh(t)
+		f.mesh.Outside = append(f.mesh.Outside, outsider(OutsideContainer, nil))
+		ran, err := Run(t.Context(), f.mesh, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(names(ran), names(NotRun(f.mesh.Topology, o, nil))); diff != "" {
+			t.Errorf("%+v (-ran +not run):\n%s", o, diff)
+		}
 	}
 }
 

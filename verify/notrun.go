@@ -11,25 +11,25 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// NotRun is the report of a verification that did not come about: every result that a run
-// would give for these suites and clusters (empty: those of Run), inconclusive for the given
-// reason, but for those that do not apply; disruptive as in Options. A CI dashboard so keeps its rows when set-up fails.
-// Suites and clusters that do not exist are left out. Tool and Substitutions are the caller's
-// to fill in.
-func NotRun(t *topology.Topology, suites, clusters []string, disruptive bool, reason error) *Report {
+// NotRun is the report of a verification that did not come about: every result that a run with
+// these options would give, inconclusive for the given reason, but for those that do not apply. A
+// CI dashboard so keeps its rows when set-up fails. Suites and clusters that do not exist are left
+// out. Tool and Substitutions are the caller's to fill in.
+func NotRun(t *topology.Topology, o Options, reason error) *Report {
 	if reason == nil {
 		reason = errors.New("verify was not run")
 	}
-	some, err := chosen(t, Options{Suites: slices.DeleteFunc(slices.Clone(suites), func(s string) bool { return !slices.Contains(Suites(), s) })})
+	o.Suites = slices.DeleteFunc(slices.Clone(o.Suites), func(s string) bool { return !slices.Contains(Suites(), s) })
+	some, err := chosen(t, o)
 	if err != nil { // the file names what does not exist
 		some = slices.DeleteFunc(Suites(), func(s string) bool { return s == SuiteFailover })
 	}
-	all := members(t, clusters)
+	all := members(t, o.Clusters)
 	why := sentence(reason)
 	w := blind(t, all, why)
-	w.Disruptive = disruptive
+	w.Access, w.Disruptive = o.Access, o.Disruptive
 	var results []Result
-	for _, c := range selected(some) {
+	for _, c := range selected(some, o.Access) {
 		for _, r := range c.run(w) {
 			if r.Status != Skip {
 				r.Status, r.Code, r.Message, r.Evidence = Inconclusive, "", why, nil

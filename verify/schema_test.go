@@ -117,7 +117,7 @@ func TestSchemaAcceptsReports(t *testing.T) {
 	published, strict := compiled(t, generateSchema(t, false)), compiled(t, generateSchema(t, true))
 	reports := map[string][]byte{}
 	for name, r := range map[string]*Report{
-		"mixed": mixed(), "everything": everything(t, func(*World) {}), "not run": NotRun(testTopology(), nil, nil, false, errors.New("the engine is gone")),
+		"mixed": mixed(), "everything": everything(t, func(*World) {}), "not run": NotRun(testTopology(), Options{}, errors.New("the engine is gone")),
 	} {
 		data, err := r.JSON()
 		if err != nil {

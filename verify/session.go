@@ -53,9 +53,7 @@ type session struct {
 
 func newSession(mesh Mesh, options Options, clusters, suites []string, now time.Time) *session {
 	t := mesh.Topology
-	checks := slices.DeleteFunc(selected(suites), func(c Check) bool {
-		return !c.judged(options.Access)
-	})
+	checks := selected(suites, options.Access)
 	s := &session{
 		mesh: mesh, options: options, suites: suites,
 		services: services(t, clusters, suites, options.Disruptive), roles: roles(suites), zone: newZone(),

@@ -126,7 +126,8 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 		if err == nil {
 			err = errors.New("nothing was verified")
 		}
-		report = verify.NotRun(t, a.expectedSuites(t), a.clusters, a.disruptive, redacted(err))
+		report = verify.NotRun(t, verify.Options{
+			Suites: a.suites, Failover: a.failover, Access: a.access(), Clusters: a.clusters, Disruptive: a.disruptive}, redacted(err))
 		report.Tool = version.Get().String()
 	}
 	if report.Steps == nil {
@@ -141,18 +142,6 @@ func (a *app) writeReports(report *verify.Report, t *topology.Topology, err erro
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// expectedSuites are what this command would have verified; nil is what package verify takes
-// for that.
-func (a *app) expectedSuites(t *topology.Topology) []string {
-	if len(a.suites) == 0 && a.passive {
-		return verify.PassiveSuites()
-	}
-	if len(a.suites) == 0 && len(t.Spec.Verify.Suites) == 0 && a.failover {
-		return verify.Suites()
-	}
-	return a.suites
 }
 
 // stepTimes is how the steps of a run went, for the report of what they made.
