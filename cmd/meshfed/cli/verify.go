@@ -35,6 +35,9 @@ func (a *app) verify() *cobra.Command {
 			if err := errors.Join(since.check(cmd), watching.check(cmd, a.suites)); err != nil {
 				return err
 			}
+			if watching.on && len(a.suites) == 0 {
+				a.suites = verify.WatchSuites()
+			}
 			if a.disruptive && a.passive {
 				return usage(diag.Hint(errors.New("--passive and --disruptive exclude each other"), "leave one of the two out"))
 			}

@@ -7,6 +7,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +45,21 @@ func TestWatchRefuses(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	h.call("verify", "-f", path, "--watch", "--listen", taken.Addr().String()).hinted(t, failed, "address already in use", "--listen")
 	h.madeNothing()
+}
+
+// TestAWatchThatDoesNotBeginReportsWhatItWouldWatch, and no other suite.
+func TestAWatchThatDoesNotBeginReportsWhatItWouldWatch(t *testing.T) {
+	h := newHost(t)
+	h.bundle()
+	path := filepath.Join(t.TempDir(), "watch.json")
+	h.call("verify", "-f", file(t, portless), "--watch", "--listen", "", "--report", path).refused(t, failed)
+	data, err := os.ReadFile(path)
+	must(t, err)
+	report, err := verify.ReadReport(data)
+	must(t, err)
+	if !slices.Equal(report.Suites, verify.WatchSuites()) {
+		t.Errorf("it is of %v", report.Suites)
+	}
 }
 
 // TestWatchPrintsChanges: what is wrong in the first round, then one line for each change, as text
