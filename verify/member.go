@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -73,6 +74,7 @@ type forward struct {
 	cancel context.CancelFunc
 	http   *http.Client
 	err    error
+	used   atomic.Bool // since a watch last looked: see prune
 }
 
 func newMember(s *session, name string, c *kube.Client) *member {
@@ -154,6 +156,7 @@ func (m *member) port(ctx context.Context, namespace, pod string, port int) (*fo
 			f.err, fresh = f.dial(ctx, m.client, namespace, pod, port), true
 		})
 		if f.err == nil && !f.ended() {
+			f.used.Store(true)
 			return f, nil
 		}
 		m.mu.Lock()

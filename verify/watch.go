@@ -375,12 +375,13 @@ func (m *member) standing(pods []corev1.Pod) bool {
 	return true
 }
 
-// prune drops the forwards that have ended: pods come and go while a watch stays.
+// prune drops the forwards that have ended, and those that the round before did not use: pods come
+// and go while a watch stays, and with them which proxies are asked.
 func (m *member) prune() {
 	m.mu.Lock()
 	var ended []*forward
 	for key, f := range m.forwards {
-		if f.open != nil && f.ended() {
+		if used := f.used.Swap(false); f.open != nil && (f.ended() || !used) {
 			ended = append(ended, f)
 			delete(m.forwards, key)
 		}

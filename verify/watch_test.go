@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,31 @@ func TestAWatchReplacesAPodThatHasEnded(t *testing.T) {
 		t.Errorf("exit code %d, %v", r.ExitCode(), r.Unseen())
 	}
 	w.removed()
+}
+
+// TestAWatchKeepsOnlyForwardsThatItUses: which proxies are asked changes as pods come and go.
+func TestAWatchKeepsOnlyForwardsThatItUses(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Forwards(t, map[string]http.Handler{"n/a:15000": text("{}"), "n/b:15000": text("{}")})
+	one := member1(t, m)
+	ask := func(pods ...string) {
+		for _, pod := range pods {
+			if _, err := one.page(t.Context(), "n", pod, 15000, "/clusters"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ask("a", "b")
+	one.prune()
+	if got := sortedKeys(one.forwards); len(got) != 2 {
+		t.Errorf("open are %q after a round that used both", got)
+	}
+	ask("b")
+	one.prune()
+	if got := sortedKeys(one.forwards); !slices.Equal(got, []string{"n/b:15000"}) {
+		t.Errorf("open are %q", got)
+	}
 }
 
 // TestWhatIsRefusedAgainIsSaidOnce: a watch that can not start its probes tries in each round.
