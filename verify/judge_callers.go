@@ -96,15 +96,25 @@ func (w *World) unreached(s *topology.Service, p topology.Pair, v OwnView, unhea
 	return "FED011", "its endpoints did not reach the proxy"
 }
 
-// exportOf says which namespaces of a cluster know a service: istiod goes by the Service of its own
-// cluster, else by that of any other.
+// exportOf says which namespaces of a cluster know a service, none when that is not known: istiod goes by
+// the Service of its own cluster, and by that of some other where it has none.
 func (w *World) exportOf(s *topology.Service, c string) []string {
-	for _, from := range append([]string{w.Topology.Primary(c), c}, w.serving(s)...) {
-		if o, ok := w.Own[from].Services[s.Host]; ok && o.Problem == "" && !o.Absent {
+	if primary := w.Topology.Primary(c); slices.Contains(w.Clusters, primary) {
+		own := w.Own[primary]
+		if o := own.Services[s.Host]; own.Problem != "" || o.Problem != "" || !o.Absent {
 			return o.ExportTo
 		}
 	}
-	return nil
+	var all [][]string
+	for _, from := range w.serving(s) {
+		if o := w.Own[from].Services[s.Host]; !o.Absent {
+			all = append(all, o.ExportTo)
+		}
+	}
+	if len(all) == 0 || slices.ContainsFunc(all, func(to []string) bool { return !slices.Equal(to, all[0]) }) {
+		return nil
+	}
+	return all[0]
 }
 
 // hidden are, of callers by namespace and name, those in whose namespace a service is not known.
@@ -174,6 +184,9 @@ func (w *World) others(s *topology.Service, c string, v OwnView) (Result, bool) 
 // ejects is what DestinationRules say of outlier detection to a caller, by its namespace and name.
 func (w *World) ejects(s *topology.Service, c, caller string) (truth, string) {
 	o := w.Own[c].Services[s.Host]
+	if problem := or(w.Own[c].Problem, o.Problem); problem != "" {
+		return perhaps, "which DestinationRule reaches it could not be seen: " + problem
+	}
 	namespace, _, _ := strings.Cut(caller, "/")
 	return ejects(o.Rules, s.Host, namespace, cmp.Or(o.HTTP, o.First))
 }

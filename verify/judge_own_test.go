@@ -109,6 +109,13 @@ func TestOwnServicesJudgements(t *testing.T) {
 		{"hidden in the other cluster, which does not count", all(own(east, func(o *OwnService) { o.ExportTo = []string{"."} }), here("bank/api")), "services-reach", west, east, web, Pass, ""},
 		{"hidden in the only cluster that it lives in", all(own(west, func(o *OwnService) { *o = OwnService{Absent: true} }), own(east, func(o *OwnService) { o.ExportTo = []string{"."} }), here("bank/api")),
 			"services-reach", west, east, web, Fail, "FED018"},
+		{"hidden in one of two others, and nobody knows which counts", all(own(west, func(o *OwnService) { *o = OwnService{Absent: true} }), func(w *World, _ testPKI) {
+			w.Topology.Spec.Clusters = append(w.Topology.Spec.Clusters, topology.Cluster{Name: "north", Network: "north", Primary: "north", Config: "north"})
+			w.Clusters = append(w.Clusters, "north")
+			w.Own["north"] = Own{Services: map[string]OwnService{web: {ExportTo: []string{"."}}}}
+		}, here("bank/api")), "services-reach", west, east, web, Pass, ""},
+		{"hidden, and the own Service was not seen", all(own(west, func(o *OwnService) { o.Problem = "forbidden" }), own(east, func(o *OwnService) { o.ExportTo = []string{"."} }), here("bank/api")),
+			"services-reach", west, east, web, Pass, ""},
 		{"hidden from verify's own caller", all(shopOnly, here(), seen(func(v *OwnView) { v.In, v.Known, v.Endpoints = "meshfed-verify/caller", false, nil })), "services-reach", west, east, web, Inconclusive, ""},
 
 		{"no endpoint", alone, "services-reach", west, east, web, Fail, "FED011"},
