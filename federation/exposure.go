@@ -70,10 +70,8 @@ func (e Exposure) LookRemove(ctx context.Context, c *kube.Client) (graph.Change,
 	if err != nil {
 		return graph.Change{Action: graph.Unknown}, c.Explain(err, "reading Gateway "+topology.CrossNetworkGateway)
 	}
-	for key, value := range e.Labels {
-		if found.Labels[key] != value {
-			return graph.Change{Action: graph.None, Reason: "it is not ours"}, nil
-		}
+	if !ours(&found, e.Labels) {
+		return graph.Change{Action: graph.None, Reason: "it is not ours"}, nil
 	}
 	return graph.Change{Action: graph.Delete, Reason: "Gateway " + topology.CrossNetworkGateway + " is there and the file does not ask for it"}, nil
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
-	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -152,58 +151,4 @@ func (r RemoteSecret) dropForeign(ctx context.Context, keys []string) error {
 	target := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: topology.RemoteSecretName(r.Peer), Namespace: topology.SystemNamespace}}
 	err = r.In.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(topology.FieldManager))
 	return r.In.Explain(err, "taking other clusters out of Secret "+target.Name)
-}
-
-// LookRemove says whether Remove has something to delete. A side whose client is nil is left
-// out, for clusters that are gone.
-func (r RemoteSecret) LookRemove(ctx context.Context) (graph.Change, error) {
-	targets, err := r.removable(ctx)
-	if err != nil {
-		return graph.Change{Action: graph.Unknown}, err
-	}
-	if len(targets) == 0 {
-		return graph.Change{Action: graph.None}, nil
-	}
-	return graph.Change{Action: graph.Delete, Reason: "credentials for " + r.Peer + " are there"}, nil
-}
-
-// Remove deletes the Secret in In and the one in Of that its tokens are bound to, which
-// revokes them; absent is success, and what does not carry our labels stays. Where In or Of
-// is nil that side is left out.
-func (r RemoteSecret) Remove(ctx context.Context) error {
-	targets, err := r.removable(ctx)
-	errs := []error{err}
-	for _, t := range targets {
-		errs = append(errs, t.in.Remove(ctx, t.obj))
-	}
-	return errors.Join(errs...)
-}
-
-type target struct {
-	in  *kube.Client
-	obj client.Object
-}
-
-func (r RemoteSecret) removable(ctx context.Context) ([]target, error) {
-	var targets []target
-	var errs []error
-	add := func(c *kube.Client, name string) {
-		if c == nil || name == "" {
-			return
-		}
-		s := &corev1.Secret{}
-		err := c.Get(ctx, client.ObjectKey{Namespace: topology.SystemNamespace, Name: name}, s)
-		switch {
-		case kube.Absent(err):
-		case err != nil:
-			errs = append(errs, c.Explain(err, "reading Secret "+name))
-		case ours(s, r.Labels):
-			targets = append(targets, target{c, s})
-		}
-	}
-	add(r.In, topology.RemoteSecretName(r.Peer))
-	if r.In != nil {
-		add(r.Of, BindingName(r.In.Cluster))
-	}
-	return targets, errors.Join(errs...)
 }

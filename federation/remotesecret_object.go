@@ -109,14 +109,15 @@ func Authority(ctx context.Context, c *kube.Client, own bool) ([]byte, error) {
 	return []byte(ca), nil
 }
 
-// ours says whether an object carries every one of our labels.
+// ours says whether an object carries every one of our labels. Before there is an owner nothing is
+// ours: what was rendered carries the topology alone.
 func ours(obj client.Object, labels map[string]string) bool {
 	for key, value := range labels {
-		if obj.GetLabels()[key] != value {
+		if value == "" || obj.GetLabels()[key] != value {
 			return false
 		}
 	}
-	return true
+	return len(labels) > 0
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -20,7 +20,7 @@ func restartIstiod(ctx context.Context, c *kube.Client, revision string) error {
 	// The labels are those of the istiod chart (templates/deployment.yaml).
 	labels := map[string]string{"app": "istiod"}
 	if revision != "" {
-		labels["istio.io/rev"] = revision
+		labels[topology.LabelRevision] = revision
 	}
 	old, err := c.Pods(ctx, topology.SystemNamespace, labels)
 	if err != nil {

@@ -5,11 +5,11 @@ package federation
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // addressHint is the way out of every address that a peer can not use.
@@ -40,19 +40,8 @@ func ServerURL(address string) (string, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", refused("%q has more than a host, a port and a path", address)
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return "", refused("%q is the loopback of whoever asks, for a pod the pod itself", address)
-	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		switch ip = ip.Unmap(); {
-		case ip.IsLoopback():
-			return "", refused("%q is the loopback of whoever asks, for a pod the pod itself", address)
-		case ip.IsUnspecified():
-			return "", refused("%q is an address to listen on, not one to reach", address)
-		case ip.IsLinkLocalUnicast() || ip.IsMulticast():
-			return "", refused("%q is not reachable from another network", address)
-		}
+	if why := topology.OutOfReach(u.Hostname()); why != "" {
+		return "", refused("%q %s", address, why)
 	}
 	return strings.TrimSuffix(u.String(), "/"), nil
 }

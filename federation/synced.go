@@ -5,6 +5,7 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -78,19 +79,19 @@ func (s Synced) Do(ctx context.Context, _ graph.Change) error {
 			err = s.wait(ctx, s.Deadline)
 		}
 	}
-	if err == nil || ctx.Err() != nil {
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return err
 	}
 	deployment := "deployment/istiod"
-	if s.Revision != "" && s.Revision != "default" {
+	if s.Revision != "" && s.Revision != topology.DefaultRevision {
 		deployment += "-" + s.Revision
 	}
 	if s.Foreign {
 		err = diag.Hint(err, "an istiod that does not take up a remote secret needs a restart, and this one is not ours to restart: "+
-			s.In.Kubectl("-n istio-system rollout restart "+deployment))
+			s.In.Kubectl("-n "+topology.SystemNamespace+" rollout restart "+deployment))
 	}
 	return diag.Hint(diag.Op(err, s.In.Cluster, "waiting for discovery"),
-		"istiod says why: "+s.In.Kubectl("-n istio-system logs "+deployment+" --since=5m"))
+		"istiod says why: "+s.In.Kubectl("-n "+topology.SystemNamespace+" logs "+deployment+" --since=5m"))
 }
 
 // wait waits for Look to say none, at most for a time; 0 means that only the context bounds it.

@@ -107,6 +107,14 @@ func TestSyncedGivesUpWithWhatItSaw(t *testing.T) {
 		t.Errorf("cluster %q, hints %q", diag.Cluster(err), diag.Hints(err))
 	}
 
+	// A step bounds it by its context, as a plan does, and is to be told the same.
+	s.Deadline = 0
+	bounded, end := context.WithTimeout(context.Background(), 700*time.Millisecond)
+	defer end()
+	if err := s.Do(bounded, graph.Change{}); diag.Cluster(err) != "west" || !strings.Contains(strings.Join(diag.Hints(err), ""), "logs deployment/istiod") {
+		t.Errorf("by its context: %v, hints %q", err, diag.Hints(err))
+	}
+
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := s.Do(ctx, graph.Change{}); !errors.Is(err, context.Canceled) {

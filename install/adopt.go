@@ -56,7 +56,7 @@ func (r Release) wasThere(ctx context.Context, c *kube.Client, last *helmrelease
 	for _, sign := range signs {
 		err := c.Get(ctx, client.ObjectKeyFromObject(sign), sign)
 		switch {
-		case err == nil && sign.GetLabels()[topology.LabelTopology] == "":
+		case err == nil && sign.GetLabels()[topology.LabelOwner] == "":
 			return true, nil
 		case err != nil && !kube.Absent(err):
 			return false, c.Explain(err, "looking whether "+sign.GetName()+" was there")

@@ -159,7 +159,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 	for i := range list.Items {
 		istiod := &list.Items[i]
 		p := FoundControl{
-			Deployment: istiod.Name, Namespace: istiod.Namespace, Revision: cmp.Or(istiod.Labels["istio.io/rev"], "default"),
+			Deployment: istiod.Name, Namespace: istiod.Namespace, Revision: topology.RevisionOf(istiod.Labels),
 			Ready: istiod.Status.ReadyReplicas > 0, Origin: d.origin(istiod), Version: versionOf(istiod),
 		}
 		for _, container := range istiod.Spec.Template.Spec.Containers {
@@ -170,7 +170,7 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 			}
 		}
 		suffix := ""
-		if p.Revision != "default" {
+		if p.Revision != topology.DefaultRevision {
 			suffix = "-" + p.Revision
 		}
 		if err := d.configured(ctx, istiod.Namespace, suffix, &p); err != nil {
@@ -179,8 +179,8 @@ func (d describer) controls(ctx context.Context, f *Found) error {
 		f.Controls = append(f.Controls, p)
 	}
 	slices.SortFunc(f.Controls, func(a, b FoundControl) int {
-		if (a.Revision == "default") != (b.Revision == "default") {
-			return map[bool]int{true: -1, false: 1}[a.Revision == "default"]
+		if (a.Revision == topology.DefaultRevision) != (b.Revision == topology.DefaultRevision) {
+			return map[bool]int{true: -1, false: 1}[a.Revision == topology.DefaultRevision]
 		}
 		return strings.Compare(a.Revision, b.Revision)
 	})

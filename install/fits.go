@@ -52,10 +52,8 @@ func (j *fitting) adopt() bool {
 func (j *fitting) ours(o Origin) bool { return o.Ours(j.t.Metadata.Name, j.owner) }
 
 func (j *fitting) kubernetes() {
-	minor := strings.Join(strings.SplitN(strings.TrimPrefix(j.f.Kubernetes, "v"), ".", 3)[:min(2, strings.Count(j.f.Kubernetes, ".")+1)], ".")
-	if !slices.Contains(topology.KubernetesVersions(), minor) {
-		j.no("Istio "+j.t.IstioRelease()+" supports "+strings.Join(topology.KubernetesVersions(), ", "),
-			"it runs Kubernetes %s, which Istio %s does not support", j.f.Kubernetes, j.t.IstioRelease())
+	if refused, _ := topology.KubernetesFits(j.t.IstioRelease(), j.f.Kubernetes); refused != "" {
+		j.no("bring Kubernetes to one of them, or write a spec.istio.version that supports it", "%s", refused)
 	}
 }
 
@@ -83,7 +81,7 @@ func (j *fitting) controls() {
 	if !j.c.IsPrimary() {
 		return
 	}
-	wanted := cmp.Or(j.t.Spec.Istio.Revision, "default")
+	wanted := j.t.RevisionName()
 	for _, p := range j.f.Controls {
 		switch {
 		case j.ours(p.Origin):

@@ -64,12 +64,13 @@ func TestFits(t *testing.T) {
 		want  string
 		hint  string
 	}{
-		"an empty cluster":  {empty(), plain, "", ""},
-		"an old Kubernetes": {with(empty(), func(f *Found) { f.Kubernetes = "v1.29.4-eks-1" }), plain, "Kubernetes v1.29.4-eks-1, which Istio 1.31.0 does not support", "1.36"},
-		"another topology":  {with(empty(), func(f *Found) { f.Topology, f.Owner = "other", us }), plain, "it belongs to topology other", "meshfed down"},
-		"another owner":     {with(empty(), func(f *Found) { f.Topology, f.Owner = "usmesh", "fedcba9876543210" }), plain, "owner fedcba9876543210", "metadata.name"},
-		"ours":              {with(empty(), func(f *Found) { f.Topology, f.Owner = "usmesh", us }), plain, "", ""},
-		"another network":   {with(empty(), func(f *Found) { f.Network = "net9" }), plain, "topology.istio.io/network=net9", "network: net9"},
+		"an empty cluster":                 {empty(), plain, "", ""},
+		"an old Kubernetes":                {with(empty(), func(f *Found) { f.Kubernetes = "v1.29.4-eks-1" }), plain, "Istio 1.31.0 supports Kubernetes 1.32 to 1.36, and this is v1.29.4-eks-1", "spec.istio.version"},
+		"a newer Kubernetes than is known": {with(empty(), func(f *Found) { f.Kubernetes = "v1.40.1" }), plain, "", ""},
+		"another topology":                 {with(empty(), func(f *Found) { f.Topology, f.Owner = "other", us }), plain, "it belongs to topology other", "meshfed down"},
+		"another owner":                    {with(empty(), func(f *Found) { f.Topology, f.Owner = "usmesh", "fedcba9876543210" }), plain, "owner fedcba9876543210", "metadata.name"},
+		"ours":                             {with(empty(), func(f *Found) { f.Topology, f.Owner = "usmesh", us }), plain, "", ""},
+		"another network":                  {with(empty(), func(f *Found) { f.Network = "net9" }), plain, "topology.istio.io/network=net9", "network: net9"},
 		"Istio there": {running(nil), plain,
 			"Istio is there already: Istio 1.31.0 (revision default, mesh ID usmesh, cluster name east, network east-network, trust domain cluster.local), installed by Helm release istio-system/istiod; root SHA256:ab (from secret cacerts)",
 			"adopt: true"},

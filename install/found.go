@@ -128,7 +128,7 @@ type Balancer struct {
 
 // Control is the istiod of a revision; nil without one.
 func (f Found) Control(revision string) *FoundControl {
-	i := slices.IndexFunc(f.Controls, func(c FoundControl) bool { return c.Revision == cmp.Or(revision, "default") })
+	i := slices.IndexFunc(f.Controls, func(c FoundControl) bool { return c.Revision == cmp.Or(revision, topology.DefaultRevision) })
 	if i < 0 {
 		return nil
 	}

@@ -145,7 +145,7 @@ func (i Istiod) Remove(ctx context.Context, c *kube.Client) error {
 	if err != nil || !change.Needed() {
 		return err
 	}
-	return i.takeAway(ctx, c, i.named(i.Topology.IstiodName()), map[string]string{"app": "istiod", "istio.io/rev": i.Topology.RevisionName()})
+	return i.takeAway(ctx, c, i.named(i.Topology.IstiodName()), map[string]string{"app": "istiod", topology.LabelRevision: i.Topology.RevisionName()})
 }
 
 // probeOften makes istiod ready as soon as it is: the chart asks every 3 s, from the

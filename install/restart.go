@@ -65,9 +65,8 @@ func (a CACerts) older(ctx context.Context, c *kube.Client, created metav1.Time)
 func belongs(pod *corev1.Pod, deployment string) bool {
 	app := pod.Labels["app"]
 	if app == istiodRelease {
-		revision := pod.Labels["istio.io/rev"]
-		return deployment == istiodRelease && (revision == "default" || revision == "") ||
-			deployment == istiodRelease+"-"+revision
+		revision := topology.RevisionOf(pod.Labels)
+		return deployment == istiodRelease && revision == topology.DefaultRevision || deployment == istiodRelease+"-"+revision
 	}
 	return app == deployment
 }

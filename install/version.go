@@ -38,11 +38,7 @@ func ControlPlanes(ctx context.Context, c *kube.Client) ([]ControlPlane, error) 
 	var all []ControlPlane
 	for i := range found.Items {
 		d := &found.Items[i]
-		plane := ControlPlane{Name: d.Name, Revision: d.Labels[topology.LabelRevision], Version: versionOf(d), Labels: d.Labels}
-		if plane.Revision == "" {
-			plane.Revision = "default"
-		}
-		all = append(all, plane)
+		all = append(all, ControlPlane{Name: d.Name, Revision: topology.RevisionOf(d.Labels), Version: versionOf(d), Labels: d.Labels})
 	}
 	slices.SortFunc(all, func(a, b ControlPlane) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
@@ -82,15 +78,7 @@ func (m Mesh) keepsVersion(ctx context.Context, c *kube.Client) error {
 
 // Replaces says whether an istiod is ours, or has the name of the one that the topology wants.
 func (m Mesh) Replaces(p ControlPlane) bool {
-	if p.Name == m.Topology.IstiodName() {
-		return true
-	}
-	for key, value := range m.labels() {
-		if p.Labels[key] != value {
-			return false
-		}
-	}
-	return true
+	return p.Name == m.Topology.IstiodName() || m.ours(p.Labels)
 }
 
 // Allows refuses what would be an upgrade: another minor version than that of an istiod which is
@@ -117,7 +105,7 @@ func (m Mesh) Allows(p ControlPlane) error {
 
 // said is how a file says a revision.
 func said(field, revision string) string {
-	if revision == "default" {
+	if revision == topology.DefaultRevision {
 		revision = `""`
 	}
 	return field + ": " + revision

@@ -4,6 +4,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -59,6 +60,21 @@ func KubernetesFor(istio string) []string {
 	return nil
 }
 
+// KubernetesFits says whether a version of Istio supports a cluster's Kubernetes: an older one is
+// refused; a newer one may only be newer than this program, which is a warning.
+func KubernetesFits(istio, kubernetes string) (refused, warning string) {
+	supported := KubernetesFor(istio)
+	if len(supported) == 0 || Minor(kubernetes) == "" || slices.Contains(supported, Minor(kubernetes)) {
+		return "", ""
+	}
+	oldest, newest := supported[0], supported[len(supported)-1]
+	text := fmt.Sprintf("Istio %s supports Kubernetes %s to %s, and this is %s", istio, oldest, newest, kubernetes)
+	if skew, err := MinorSkew(kubernetes, oldest); err == nil && skew < 0 {
+		return text, ""
+	}
+	return "", text
+}
+
 // MinorSkew is how many minor versions the first version is ahead of the second, negative when it
 // is behind. It fails for what is no version and for different major versions, which nobody
 // supports together.
@@ -86,12 +102,9 @@ func Minor(version string) string {
 }
 
 // IstioRelease is the release that is installed: what the file names, else the built-in one.
-func (t *Topology) IstioRelease() string {
-	if v := t.Spec.Istio.Version; v != "" {
-		return v
-	}
-	return IstioVersion
-}
+func (t *Topology) IstioRelease() string { return t.Spec.Istio.release() }
+
+func (i *Istio) release() string { return cmp.Or(i.Version, IstioVersion) }
 
 // IstioTag is the tag of Istio's images: that of the release, unless the Helm values name one.
 func (t *Topology) IstioTag() string {
@@ -115,13 +128,17 @@ func (t *Topology) Revisioned(name string) string {
 	return name + "-" + t.Spec.Istio.Revision
 }
 
+// DefaultRevision is what Istio's charts call a control plane without a revision.
+const DefaultRevision = "default"
+
 // RevisionName is what Istio's charts write into the label istio.io/rev of what belongs to the
 // control plane: the revision, or default.
-func (t *Topology) RevisionName() string {
-	if r := t.Spec.Istio.Revision; r != "" {
-		return r
-	}
-	return "default"
+func (t *Topology) RevisionName() string { return cmp.Or(t.Spec.Istio.Revision, DefaultRevision) }
+
+// RevisionOf is the revision that the labels of something of Istio's name; default where they name
+// none.
+func RevisionOf(labels map[string]string) string {
+	return cmp.Or(labels[LabelRevision], DefaultRevision)
 }
 
 // Injection is the label by which a namespace gets sidecars: istio-injection=enabled, or
@@ -145,7 +162,7 @@ func (t *Topology) ExposedHosts(cluster string) []string {
 		return nil
 	}
 	hosts := append([]string{}, c.EastWest.Hosts...)
-	for _, namespace := range []string{t.Spec.Verify.Probe.Namespace, t.WatchNamespace(), ProberNamespace} {
+	for _, namespace := range append(t.ProbeNamespaces(), ProberNamespace) {
 		own := "*." + namespace + serviceDomain
 		if !slices.ContainsFunc(hosts, func(host string) bool { return covers(host, own) }) {
 			hosts = append(hosts, own)

@@ -75,7 +75,7 @@ func parse(name string, data []byte, set []string, dir string, files bool) (*Top
 	if files {
 		c.checkFiles(t)
 	}
-	c.refuse(t)
+	c.refuse()
 	if len(c.problems) > 0 {
 		return nil, c.told()
 	}

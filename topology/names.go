@@ -111,6 +111,11 @@ func ProberName(cluster string) string { return "prober-" + cluster }
 // WatchNamespace holds the probes of `verify --watch`, beside those of a verify that runs meanwhile.
 func (t *Topology) WatchNamespace() string { return t.Spec.Verify.Probe.Namespace + "-watch" }
 
+// ProbeNamespaces are those in which verify and a watch work, which are removed after use.
+func (t *Topology) ProbeNamespaces() []string {
+	return []string{t.Spec.Verify.Probe.Namespace, t.WatchNamespace()}
+}
+
 // KindName is the kind cluster's name, <topology>-<cluster>.
 func (t *Topology) KindName(cluster string) string { return t.Metadata.Name + "-" + cluster }
 

@@ -4,7 +4,6 @@
 package topology
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ func Suites() []string {
 // its row.
 type refusal struct {
 	path  string   // [*] stands for any index, .* for any key
-	allow []string // values that are fine all the same; $cluster is the cluster's own name
+	allow []string // values that are fine all the same
 	any   bool     // refused even when empty: being there is a choice
 	why   string
 	write string
@@ -43,7 +42,7 @@ func refusals() []refusal {
 }
 
 // refuse adds a problem for everything that the file says and that is not built yet.
-func (c *collector) refuse(t *Topology) {
+func (c *collector) refuse() {
 	paths := make([]string, 0, len(c.places))
 	for path := range c.places {
 		paths = append(paths, path)
@@ -54,25 +53,18 @@ func (c *collector) refuse(t *Topology) {
 		head, _, _ := strings.Cut(r.path, "*") // a file may say a hundred thousand things
 		tail := r.path[strings.LastIndexAny(r.path, "*.]")+1:]
 		for _, path := range paths {
-			if strings.HasPrefix(path, head) && strings.HasSuffix(path, tail) && pattern.MatchString(path) && r.applies(t, path, c.places[path]) {
+			if strings.HasPrefix(path, head) && strings.HasSuffix(path, tail) && pattern.MatchString(path) && r.applies(c.places[path]) {
 				c.add(path, r.why+" are planned, but not built yet", r.write)
 			}
 		}
 	}
 }
 
-func (r refusal) applies(t *Topology, path string, said place) bool {
+func (r refusal) applies(said place) bool {
 	if said.empty && !r.any {
 		return false
 	}
-	allowed := r.allow
-	if slices.Contains(allowed, "$cluster") {
-		var i int
-		if _, err := fmt.Sscanf(path, "spec.clusters[%d]", &i); err == nil && i < len(t.Spec.Clusters) {
-			allowed = []string{t.Spec.Clusters[i].Name}
-		}
-	}
-	return !slices.Contains(allowed, said.value)
+	return !slices.Contains(r.allow, said.value)
 }
 
 // pathPattern matches the paths of a row, not what is below them.

@@ -5,7 +5,6 @@ package topology
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -26,7 +25,8 @@ func (t *Topology) MirrorHost() (host, path string, plain bool) {
 	rest, plain := strings.CutPrefix(t.Spec.Images.Mirror, schemeHTTP)
 	rest = strings.Trim(strings.TrimPrefix(rest, schemeHTTPS), "/")
 	host, path, _ = strings.Cut(rest, "/")
-	return host, path, plain || isLoopback(host)
+	name, _, _ := cutPort(host)
+	return host, path, plain || IsLoopback(name)
 }
 
 // tidy drops what means nothing, so that no user of the field has to.
@@ -38,12 +38,6 @@ func (i *Images) tidy() {
 
 // tidy drops what means nothing.
 func (c *Charts) tidy() { c.Repository = strings.TrimSuffix(c.Repository, "/") }
-
-func isLoopback(host string) bool {
-	name, _, _ := cutPort(host)
-	ip, err := netip.ParseAddr(name)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && ip.IsLoopback()
-}
 
 // images checks where images come from.
 func (c *collector) images(images *Images) {

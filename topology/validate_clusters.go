@@ -5,7 +5,7 @@ package topology
 
 import (
 	"fmt"
-	"net/netip"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -136,20 +136,14 @@ func (c *collector) peerAddress(path, address string) {
 		return
 	}
 	const fix = "write what the other clusters can reach, such as https://172.20.0.2:6443"
-	host := strings.TrimPrefix(address, "https://")
-	if strings.Contains(host, "/") || strings.ContainsAny(host, " \t\r\n@") {
+	host, whole := strings.CutPrefix(address, schemeHTTPS)
+	u, err := url.Parse(schemeHTTPS + host)
+	switch {
+	case err != nil || u.Host != host || u.Hostname() == "", // a login, a path, a query
+		u.Port() == "" && (!whole || strings.HasSuffix(host, ":")), u.Port() != "" && !isPort(u.Port()):
 		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
-		return
-	}
-	if name, port, ok := cutPort(host); ok && port != "" {
-		host = name
-	} else if !strings.HasPrefix(address, "https://") {
-		c.add(path, fmt.Sprintf("%q is neither https://host:port nor host:port", address), fix)
-		return
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		c.add(path, fmt.Sprintf("%q is a loopback address, which other clusters can not reach", address), fix)
+	case OutOfReach(u.Hostname()) != "":
+		c.add(path, fmt.Sprintf("%q %s", address, OutOfReach(u.Hostname())), fix)
 	}
 }
 

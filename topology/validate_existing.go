@@ -114,8 +114,8 @@ func (c *collector) gatewayAddresses(t *Topology, at string, cluster *Cluster) {
 		switch ip, err := netip.ParseAddr(text); {
 		case err != nil || ip.Zone() != "":
 			c.add(path, fmt.Sprintf("%q is no IP address", shorten(text)), "write the address at which the other networks reach port 15443 of the gateway")
-		case ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast():
-			c.add(path, text+" can not be reached from another cluster", "write the address at which the other networks reach port 15443 of the gateway")
+		case OutOfReach(text) != "":
+			c.add(path, text+" "+OutOfReach(text), "write the address at which the other networks reach port 15443 of the gateway")
 		case slices.Contains(cluster.EastWest.Addresses[:i], text):
 			c.add(path, text+" is said twice", "keep one of the two")
 		}

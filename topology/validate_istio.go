@@ -46,7 +46,7 @@ func (c *collector) istio(t *Topology) {
 	}
 	c.revision(t)
 	for n, host := range i.ClusterLocal {
-		c.clusterLocal(fmt.Sprintf("spec.istio.clusterLocal[%d]", n), host, t.Spec.Verify.Probe.Namespace)
+		c.clusterLocal(fmt.Sprintf("spec.istio.clusterLocal[%d]", n), host, t.ProbeNamespaces())
 	}
 	c.reserved("spec.istio.values", i.Values, reservedValues())
 	c.reserved("spec.istio.meshConfig", i.MeshConfig, reservedMeshConfig(i))
@@ -108,7 +108,7 @@ func (c *collector) revision(t *Topology) {
 
 // clusterLocal takes what Istio takes in meshConfig.serviceSettings and finds again: names of
 // Services, and * in place of their first part (pilot/pkg/model/cluster_local.go in istio.io/istio).
-func (c *collector) clusterLocal(path, host, probes string) {
+func (c *collector) clusterLocal(path, host string, probes []string) {
 	const fix = "write <name>.<namespace>.svc.cluster.local, *.<namespace>.svc.cluster.local or *.svc.cluster.local"
 	name, found := strings.CutSuffix(host, serviceDomain)
 	parts := strings.Split(name, ".")
@@ -116,8 +116,8 @@ func (c *collector) clusterLocal(path, host, probes string) {
 	switch {
 	case !ok:
 		c.add(path, fmt.Sprintf("%q is no name of a service", shorten(host)), fix)
-	case len(parts) == 2 && parts[1] == probes:
-		c.add(path, fmt.Sprintf("%q is the namespace of verify's probes, which have to reach each other", probes), "remove it, or write another spec.verify.probe.namespace")
+	case len(parts) == 2 && slices.Contains(probes, parts[1]):
+		c.add(path, fmt.Sprintf("%q is a namespace of probes, which have to reach each other", parts[1]), "remove it, or write another spec.verify.probe.namespace")
 	}
 }
 
@@ -186,8 +186,8 @@ func (c *collector) namespaces(t *Topology) {
 		switch {
 		case n.Name == SystemNamespace || n.Name == MetalLBNamespace || strings.HasPrefix(n.Name, "kube-"):
 			c.add(path, fmt.Sprintf("%q is not for workloads of the mesh", n.Name), "remove it, or write another name")
-		case n.Name == t.Spec.Verify.Probe.Namespace:
-			c.add(path, fmt.Sprintf("%q is the namespace of verify's probes, which is removed after use", n.Name), "write another name, or another spec.verify.probe.namespace")
+		case slices.Contains(t.ProbeNamespaces(), n.Name):
+			c.add(path, fmt.Sprintf("%q is a namespace of probes, which is removed after use", n.Name), "write another name, or another spec.verify.probe.namespace")
 		}
 	}
 }
@@ -195,10 +195,7 @@ func (c *collector) namespaces(t *Topology) {
 // chartFolders checks what charts of a folder say of themselves: the release, and the profile.
 func (c *collector) chartFolders(folder string, i *Istio, found map[string]string) {
 	const path = "spec.istio.charts.directory"
-	want := i.Version
-	if want == "" {
-		want = IstioVersion
-	}
+	want := i.release()
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		var chart struct {
 			Version string `yaml:"version"`

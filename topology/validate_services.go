@@ -5,6 +5,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,8 +23,8 @@ func (c *collector) services(t *Topology) {
 				c.add(at+".host", fmt.Sprintf("spec.services[%d] is %q too", before, s.Host), "keep one of the two")
 			}
 			first[s.Host] = i
-			if strings.HasSuffix(s.Host, "."+t.Spec.Verify.Probe.Namespace) {
-				c.add(at+".host", fmt.Sprintf("%q is one of verify's probes, which are removed after use", s.Host), "remove it, or write another spec.verify.probe.namespace")
+			if _, namespace, _ := strings.Cut(s.Host, "."); slices.Contains(t.ProbeNamespaces(), namespace) {
+				c.add(at+".host", fmt.Sprintf("%q is one of the probes, which are removed after use", s.Host), "remove it, or write another spec.verify.probe.namespace")
 			}
 		}
 		c.serving(t, at+".clusters", s.Clusters)
@@ -81,11 +82,7 @@ func (c *collector) serving(t *Topology, at string, names []string) {
 func (t *Topology) ServedBy(s *Service) []string {
 	var all []string
 	for _, name := range t.Members() {
-		serves := len(s.Clusters) == 0
-		for _, c := range s.Clusters {
-			serves = serves || c == name
-		}
-		if serves {
+		if len(s.Clusters) == 0 || slices.Contains(s.Clusters, name) {
 			all = append(all, name)
 		}
 	}

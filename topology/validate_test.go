@@ -75,12 +75,12 @@ func TestPeerAddress(t *testing.T) {
 		"https://user@a:6443":       "is neither",
 		"a b:6443":                  "is neither",
 		"a:":                        "is neither",
-		"https://127.0.0.1:6443":    "is a loopback address",
-		"https://127.8.8.8":         "is a loopback address",
-		"127.0.0.1:6443":            "is a loopback address",
-		"localhost:6443":            "is a loopback address",
-		"https://[::1]:6443":        "is a loopback address",
-		"https://0.0.0.0:6443":      "is a loopback address",
+		"https://127.0.0.1:6443":    "is the loopback of whoever asks",
+		"https://127.8.8.8":         "is the loopback of whoever asks",
+		"127.0.0.1:6443":            "is the loopback of whoever asks",
+		"localhost:6443":            "is the loopback of whoever asks",
+		"https://[::1]:6443":        "is the loopback of whoever asks",
+		"https://0.0.0.0:6443":      "is an address to listen on",
 	} {
 		got := problemsOf(t, func(t *Topology) { t.Spec.Clusters[2].APIServer.PeerAddress = address })
 		if want == "" && got != "" || !strings.Contains(got, want) {

@@ -87,7 +87,7 @@ func (m *member) injectors(ctx context.Context) string {
 	}
 	var all []string
 	for _, hook := range list.Items {
-		revision := or(hook.Labels[topology.LabelRevision], "default")
+		revision := topology.RevisionOf(hook.Labels)
 		if tag := hook.Labels["istio.io/tag"]; tag != "" {
 			all = append(all, fmt.Sprintf("tag %s of revision %s", tag, revision))
 			continue

@@ -55,7 +55,7 @@ func Replicas(ctx context.Context, c *kube.Client, revision string) ([]Replica, 
 
 // Of says whether a pod of istiod is of a revision. Istio's chart calls that without a name default.
 func Of(pod *corev1.Pod, revision string) bool {
-	return cmp.Or(pod.Labels[topology.LabelRevision], "default") == cmp.Or(revision, "default")
+	return topology.RevisionOf(pod.Labels) == cmp.Or(revision, topology.DefaultRevision)
 }
 
 // Get asks one replica for a debug page, for example "/debug/syncz".

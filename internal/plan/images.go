@@ -26,6 +26,7 @@ import (
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/images"
 	"github.com/meshfed/meshfed/internal/registry"
+	"github.com/meshfed/meshfed/topology"
 )
 
 // images are the names under which a cluster's images are published.
@@ -315,8 +316,7 @@ func (m *Mesh) registries(ctx context.Context) ([]cluster.Registry, error) {
 		name, port = host, "80"
 	}
 	server := "http://" + host
-	addr, err := netip.ParseAddr(name)
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && addr.IsLoopback() {
+	if topology.IsLoopback(name) {
 		network, err := cluster.InspectNetwork(ctx, m.Engine, m.Topology.NetworkName())
 		switch {
 		case m.Facts.Remote:

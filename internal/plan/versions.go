@@ -6,7 +6,6 @@ package plan
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -136,7 +135,7 @@ func (m *Mesh) fitsCluster(ctx context.Context, c *kube.Client) (warnings []stri
 	if err != nil {
 		return nil, nil // as above
 	}
-	refused, warning := kubernetesFits(want, version)
+	refused, warning := topology.KubernetesFits(want, version)
 	if refused != "" {
 		return nil, diag.Op(diag.Hint(fmt.Errorf("%s", refused), "bring Kubernetes to one of them, or write a spec.istio.version that supports it"), c.Cluster, "comparing versions")
 	}
@@ -147,21 +146,6 @@ func (m *Mesh) fitsCluster(ctx context.Context, c *kube.Client) (warnings []stri
 		warnings = append(warnings, c.Cluster+": "+warning)
 	}
 	return warnings, nil
-}
-
-// kubernetesFits says whether a version of Istio supports a cluster's Kubernetes: an older one is
-// refused; a newer one may only be newer than this program.
-func kubernetesFits(istio, kubernetes string) (refused, warning string) {
-	supported := topology.KubernetesFor(istio)
-	if len(supported) == 0 || topology.Minor(kubernetes) == "" || slices.Contains(supported, topology.Minor(kubernetes)) {
-		return "", ""
-	}
-	oldest, newest := supported[0], supported[len(supported)-1]
-	text := fmt.Sprintf("Istio %s supports Kubernetes %s to %s, and this is %s", istio, oldest, newest, kubernetes)
-	if skew, err := topology.MinorSkew(kubernetes, oldest); err == nil && skew < 0 {
-		return text, ""
-	}
-	return "", text
 }
 
 // proxiesFit says which proxies an istiod of a version would not support, or nothing.

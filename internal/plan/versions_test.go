@@ -108,7 +108,7 @@ func TestKubernetesFits(t *testing.T) {
 		{"1.99.0", "v1.30.0", "", ""},
 		{"1.31.0", "unknown", "", ""},
 	} {
-		refused, warning := kubernetesFits(tc.istio, tc.kubernetes)
+		refused, warning := topology.KubernetesFits(tc.istio, tc.kubernetes)
 		if refused != tc.refused || warning != tc.warning {
 			t.Errorf("Istio %s on %s: refused %q, warning %q", tc.istio, tc.kubernetes, refused, warning)
 		}
