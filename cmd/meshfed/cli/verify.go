@@ -38,11 +38,8 @@ func (a *app) verify() *cobra.Command {
 			if watching.on && len(a.suites) == 0 {
 				a.suites = verify.WatchSuites()
 			}
-			if a.disruptive && a.passive {
-				return usage(diag.Hint(errors.New("--passive and --disruptive exclude each other"), "leave one of the two out"))
-			}
-			if a.disruptive && len(a.suites) > 0 && !contains(a.suites, verify.SuiteFailover) {
-				return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which --suite leaves out"), "add failover to --suite"))
+			if err := a.checkDisruptive(); err != nil {
+				return err
 			}
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
@@ -100,6 +97,16 @@ func (a *app) verify() *cobra.Command {
 	c.Flags().BoolVar(&a.passive, "passive", false, "look only, without probes and without reading a Secret (rights: meshfed render rbac --for passive)")
 	c.Flags().StringSliceVar(&a.suites, "suite", nil, "only these suites: "+strings.Join(verify.Suites(), ", "))
 	return c
+}
+
+func (a *app) checkDisruptive() error {
+	switch {
+	case a.disruptive && a.passive:
+		return usage(diag.Hint(errors.New("--passive and --disruptive exclude each other"), "leave one of the two out"))
+	case a.disruptive && len(a.suites) > 0 && !contains(a.suites, verify.SuiteFailover):
+		return usage(diag.Hint(errors.New("--disruptive is about the suite failover, which --suite leaves out"), "add failover to --suite"))
+	}
+	return nil
 }
 
 // access that verify has to the clusters.
