@@ -124,6 +124,11 @@ func TestPlanOfWhatWasFound(t *testing.T) {
 			t.Errorf("%s: %s %s %v", p.Step.ID, p.Change.Action, p.Change.Reason, p.Change.Fields)
 		}
 	}
+	for _, c := range clusters { // whose gateways' Deployments have other names than ours
+		if state, err := m.meshState(t.Context(), c.Client, m.Topology.Cluster(c.Cluster)); err != nil || state != "ready" {
+			t.Errorf("status of %s: %q, %v", c.Cluster, state, err)
+		}
+	}
 	if err := m.Preflight(t.Context()); err != nil || m.BuildProbe || m.Registry != nil {
 		t.Errorf("what up asks before it begins: %v, and of registries", err)
 	}

@@ -71,8 +71,13 @@ func (m *Mesh) KubeconfigOf(name string) (files, context string) {
 	if !m.existing(name) {
 		return m.State.Kubeconfig(name), context
 	}
-	if known := m.connection(name); context == "" && known.client != nil {
-		context = known.client.Context
+	if context == "" {
+		known := m.connection(name)
+		known.Lock()
+		defer known.Unlock()
+		if known.client != nil {
+			context = known.client.Context
+		}
 	}
 	file := m.Topology.Kubeconfig(name)
 	if file == "" {

@@ -48,9 +48,13 @@ func (w wires) Cut(ctx context.Context, cluster string, others []string, lasts t
 	if err != nil {
 		return err
 	}
-	names, ranges := make([]string, len(others)), []topology.AddressRange(nil)
-	for i, other := range others {
-		names[i] = t.KindName(other)
+	var names []string
+	var ranges []topology.AddressRange
+	for _, other := range others {
+		if w.Unable(other) != "" {
+			continue // nobody here knows its nodes, nor what else its addresses lead to
+		}
+		names = append(names, t.KindName(other))
 		if r, ok := balanced[other]; ok {
 			ranges = append(ranges, r)
 		}

@@ -46,6 +46,19 @@ func TestWires(t *testing.T) {
 	}
 }
 
+// TestWiresToClustersThatAreNotOurs: nothing is known of their nodes and pods, in one network either.
+func TestWiresToClustersThatAreNotOurs(t *testing.T) {
+	t.Parallel()
+	m := ownMesh(t, apiServer(t), "", "token: "+secretToken)
+	m.Topology.Cluster("east").Network = m.Topology.Cluster("west").Network
+	h := &hosted{status: cluster.Status{State: cluster.Ready}}
+	m.Provider, m.Engine = h, &clustertest.Engine{Answers: []clustertest.Answer{
+		{To: "network inspect", Out: `[{"name": "` + m.Topology.NetworkName() + `", "subnets": [{"subnet": "10.90.0.0/24", "gateway": "10.90.0.1"}]}]`}}}
+	if err := m.Wires().Cut(t.Context(), "west", []string{"east"}, 50*time.Second); err != nil || len(h.cuts) != 1 || h.cuts[0] != "cut usmesh-west [] [] 50s" {
+		t.Errorf("%q, %v", h.cuts, err)
+	}
+}
+
 func TestWiresOfClustersThatAreNotOurs(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, "../../examples/existing/topology.yaml")

@@ -293,7 +293,7 @@ func (i nodeImage) lookPulled(ctx context.Context) (graph.Change, error) {
 	if needed, err := i.m.needsNodeImage(ctx); err != nil || !needed {
 		return graph.Change{Action: graph.None, Reason: "no cluster is to be made"}, err
 	}
-	if i.m.nodes == nil {
+	if i.m.fetched() == nil {
 		return graph.Change{Action: graph.Create, Reason: "from " + i.m.ImagesFrom()}, nil
 	}
 	return graph.Change{Action: graph.None}, nil

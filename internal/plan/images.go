@@ -53,12 +53,21 @@ func (m *Mesh) nodeImageOf(name string) string {
 		if b, ok := m.Bundle.For(m.kubernetes(name)); ok {
 			return b.NodeImage
 		}
-	case m.nodes != nil:
-		if b, ok := m.nodes.For(m.kubernetes(name)); ok {
-			return b.NodeImage
+	default:
+		if nodes := m.fetched(); nodes != nil {
+			if b, ok := nodes.For(m.kubernetes(name)); ok {
+				return b.NodeImage
+			}
 		}
 	}
 	return ""
+}
+
+// fetched holds the node images that were fetched because there is no bundle; nil before.
+func (m *Mesh) fetched() *bundle.Bundle {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nodes
 }
 
 // kubernetes is the release or node image that the file names for a cluster; empty for none.
@@ -392,6 +401,8 @@ func (m *Mesh) fetchNodeImages(ctx context.Context) error {
 	if err := m.loadNodeImages(ctx, fetched); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.nodes = fetched
 	return nil
 }

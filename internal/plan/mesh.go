@@ -61,8 +61,6 @@ type Mesh struct {
 	answer time.Duration
 	// charts are the paths of Istio's charts by name; nil for those that are built in.
 	charts map[string]string
-	// nodes holds node images that were fetched because there is no bundle; nil before.
-	nodes *bundle.Bundle
 	// recorded is what the clusters that exist say of their images; nil when none does.
 	recorded *install.Settings
 	// digest is of the file alone, dropped are kind clusters that it no longer has; see Recover.
@@ -82,6 +80,8 @@ type Mesh struct {
 	records  map[string]*record
 	network  *cluster.Network
 	replaced map[string]bool
+	// nodes holds node images that were fetched because there is no bundle; nil before.
+	nodes *bundle.Bundle
 }
 
 // Provider makes clusters and can tell how they are.

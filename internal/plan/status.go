@@ -191,22 +191,46 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 	if ready, state, err := nodesReady(ctx, c); err != nil || !ready {
 		return state, err
 	}
-	var wanted []string
+	in := m.install()
+	var wanted []string // Deployments of ours
+	var looked []looker // everything else
+	deployment := func(ours bool, name string, others looker) {
+		if ours {
+			wanted = append(wanted, name)
+		} else {
+			looked = append(looked, others) // its Deployment is called as whoever owns it likes
+		}
+	}
 	if declared.IsPrimary() {
-		wanted = append(wanted, m.istiodService())
-	} else if change, err := (install.Injection{Mesh: m.install()}).Look(ctx, c); err != nil || change.Needed() {
-		return change.Reason, err
+		deployment(declared.Manage.Istio, m.istiodService(), install.OthersIstio{Mesh: in})
+	} else {
+		looked = append(looked, install.Injection{Mesh: in})
 	}
 	if m.Topology.HasEastWestGateway(declared.Name) {
-		wanted = append(wanted, topology.EastWestGateway)
+		deployment(declared.Manage.Gateways, topology.EastWestGateway, eastWest(in))
 	}
 	if declared.Ingress != nil {
-		wanted = append(wanted, topology.IngressGateway)
+		deployment(declared.Manage.Gateways, topology.IngressGateway, ingress(in))
+	}
+	if m.Topology.ExposesServices(declared.Name) {
+		if declared.Manage.Gateways {
+			looked = append(looked, m.exposure(declared.Name))
+		} else {
+			looked = append(looked, federation.Exposed{})
+		}
+	}
+	if m.Topology.ServesThroughGateway(declared.Name) {
+		looked = append(looked, m.istiodExposure())
 	}
 	for _, name := range wanted {
 		ready, state, err := c.DeploymentState(ctx, topology.SystemNamespace, name)
 		if err != nil || !ready {
 			return name + ": " + state, err
+		}
+	}
+	for _, l := range looked {
+		if change, err := l.Look(ctx, c); err != nil || change.Needed() {
+			return change.Reason, err
 		}
 	}
 	var secrets []string
@@ -229,16 +253,6 @@ func (m *Mesh) meshState(ctx context.Context, c *kube.Client, declared *topology
 		}
 		if err != nil {
 			return "", c.Explain(err, "reading secret "+name)
-		}
-	}
-	if m.Topology.ExposesServices(declared.Name) {
-		if change, err := managed(declared.Manage.Gateways, "gateways", m.exposure(declared.Name), federation.Exposed{}).Look(ctx, c); err != nil || change.Needed() {
-			return change.Reason, err
-		}
-	}
-	if m.Topology.ServesThroughGateway(declared.Name) {
-		if change, err := m.istiodExposure().Look(ctx, c); err != nil || change.Needed() {
-			return change.Reason, err
 		}
 	}
 	return "ready", nil
