@@ -100,8 +100,7 @@ vuln: ## govulncheck, pinned (asks the Go vulnerability database)
 
 .PHONY: golden
 golden: ## Rewrite golden files
-	@go test ./... -update
-
+	@go test $$(git grep -l '"github.com/meshfed/meshfed/internal/golden"' -- '*_test.go' ':!test' | xargs -n 1 dirname | sort -u | sed 's|^|./|') -update
 
 .PHONY: dist
 dist: ## Make the release of this commit in dist/: archives, SBOMs, the probe's image, checksums

@@ -6,23 +6,18 @@ package federation_test
 import (
 	"context"
 	"errors"
-	"flag"
-	"os"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	networkingapi "istio.io/api/networking/v1"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 )
-
-// update rewrites golden files in place of comparing with them.
-var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestExposureGolden(t *testing.T) {
 	t.Parallel()
@@ -30,18 +25,7 @@ func TestExposureGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile("testdata/exposure.yaml", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/exposure.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	golden.Check(t, "testdata/exposure.yaml", got)
 }
 
 func TestExposureConverges(t *testing.T) {

@@ -6,12 +6,10 @@ package federation_test
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	networkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/federation"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 )
@@ -34,18 +33,7 @@ func TestIstiodExposureGolden(t *testing.T) {
 		}
 		got = append(append(got, "---\n"...), data...)
 	}
-	if *update {
-		if err := os.WriteFile("testdata/istiod-exposure.yaml", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/istiod-exposure.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	golden.Check(t, "testdata/istiod-exposure.yaml", got)
 }
 
 // TestIstiodExposureConverges: what somebody removes comes back, whichever of the two it is.

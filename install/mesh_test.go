@@ -4,15 +4,10 @@
 package install
 
 import (
-	"bytes"
-	"flag"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/action"
 	helmrelease "helm.sh/helm/v4/pkg/release/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,8 +16,6 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/topology"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // twoClusters is the mesh that most tests are about.
 func twoClusters() Mesh {
@@ -95,23 +88,6 @@ func object(t *testing.T, manifest, kind, name string) *unstructured.Unstructure
 	}
 	t.Fatalf("no %s %s is rendered", kind, name)
 	return nil
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(want, got) {
-		t.Errorf("%s (-want +got; go test ./install -update writes it):\n%s", path, cmp.Diff(string(want), string(got)))
-	}
 }
 
 func asYAML(t *testing.T, v any) []byte {

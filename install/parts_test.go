@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
@@ -247,7 +248,7 @@ func TestMetalLBRunsWithoutWebhooks(t *testing.T) {
 	m := twoClusters()
 	m.Topology.Spec.Images.Mirror = "mirror.example/"
 	l := MetalLB{Mesh: m, Chart: fakeMetalLB(t)}
-	golden(t, "metallb-values.yaml", asYAML(t, l.values()))
+	golden.Check(t, "testdata/metallb-values.yaml", asYAML(t, l.values()))
 	manifest := render(t, l.Release())
 	var found []string
 	for _, u := range objects(t, manifest) {

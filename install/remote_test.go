@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/topology"
@@ -52,7 +53,7 @@ func TestValuesByShape(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "shape-"+name+".yaml", asYAML(t, values))
+			golden.Check(t, "testdata/shape-"+name+".yaml", asYAML(t, values))
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -96,7 +97,7 @@ func TestIstiodValues(t *testing.T) {
 	for name, m := range map[string]Mesh{"plain": plain, "upstream": upstream, "users": users, "existing": existing} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "istiod-values-"+name+".yaml", asYAML(t, Istiod{m}.Values(m.Topology.Cluster("west"))))
+			golden.Check(t, "testdata/istiod-values-"+name+".yaml", asYAML(t, Istiod{m}.Values(m.Topology.Cluster("west"))))
 		})
 	}
 }
@@ -108,9 +109,9 @@ func TestIstiodMeshConfig(t *testing.T) {
 	m.Settings.UpstreamEnvoy = true
 	manifest := render(t, must(Istiod{m}.Release(named("west")))(t))
 	mesh, _, _ := unstructured.NestedString(object(t, manifest, "ConfigMap", "istio").Object, "data", "mesh")
-	golden(t, "istiod-mesh.yaml", []byte(mesh))
+	golden.Check(t, "testdata/istiod-mesh.yaml", mesh)
 	deployment := object(t, manifest, "Deployment", "istiod")
-	golden(t, "istiod-deployment.yaml", asYAML(t, deployment.Object))
+	golden.Check(t, "testdata/istiod-deployment.yaml", asYAML(t, deployment.Object))
 }
 
 func TestGatewayManifests(t *testing.T) {
@@ -119,7 +120,7 @@ func TestGatewayManifests(t *testing.T) {
 	for _, name := range []string{"ingress", "eastwest"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			golden(t, "gateway-"+name+".yaml", []byte(render(t, all[name])))
+			golden.Check(t, "testdata/gateway-"+name+".yaml", render(t, all[name]))
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/topology"
@@ -129,8 +130,8 @@ func TestRevisionAndTagAreRendered(t *testing.T) {
 	object(t, manifest, "Deployment", "istiod-blue")
 	object(t, manifest, "MutatingWebhookConfiguration", "istio-sidecar-injector-blue")
 	object(t, manifest, "Service", "istiod-revision-tag-stable")
-	golden(t, "istiod-revision-tag.yaml", asYAML(t, object(t, manifest, "MutatingWebhookConfiguration", "istio-revision-tag-stable").Object))
-	golden(t, "base-validator-blue.yaml", asYAML(t, object(t, render(t, all["base"]), "ValidatingWebhookConfiguration", "istiod-default-validator").Object))
+	golden.Check(t, "testdata/istiod-revision-tag.yaml", asYAML(t, object(t, manifest, "MutatingWebhookConfiguration", "istio-revision-tag-stable").Object))
+	golden.Check(t, "testdata/base-validator-blue.yaml", asYAML(t, object(t, render(t, all["base"]), "ValidatingWebhookConfiguration", "istiod-default-validator").Object))
 	for _, name := range []string{"ingress", "eastwest"} {
 		if !strings.Contains(render(t, all[name]), "istio.io/rev: blue") {
 			t.Errorf("%s is not injected by the revision", name)
@@ -178,7 +179,7 @@ func TestServiceSettings(t *testing.T) {
 		"all": {"*.svc.cluster.local"},
 	} {
 		m.Topology.Spec.Istio.ClusterLocal = hosts
-		golden(t, "service-settings-"+name+".yaml", asYAML(t, map[string]any{"serviceSettings": Istiod{m}.serviceSettings()}))
+		golden.Check(t, "testdata/service-settings-"+name+".yaml", asYAML(t, map[string]any{"serviceSettings": Istiod{m}.serviceSettings()}))
 	}
 }
 

@@ -6,7 +6,6 @@ package topology
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/meshfed/meshfed/internal/golden"
+)
 
 // TestWrongFiles loads every file of testdata/wrong and compares all that is told about it.
 // Lines "# set: path=value" at its top are --set arguments.
@@ -35,7 +34,7 @@ func TestWrongFiles(t *testing.T) {
 				t.Fatalf("Load gave %v, want Problems", err)
 			}
 			checkProblems(t, file, problems)
-			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", problems.Error()+"\n")
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".golden", problems.Error()+"\n")
 		})
 	}
 }
@@ -54,7 +53,7 @@ func TestGoodFiles(t *testing.T) {
 			for _, w := range loaded.Warnings {
 				text += "warning: " + w.String() + "\n"
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", text)
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".golden", text)
 			assertDisjoint(t, loaded)
 		})
 	}
@@ -197,17 +196,4 @@ func asJSON(t *testing.T, loaded *Topology) string {
 		t.Fatal(err)
 	}
 	return string(data) + "\n"
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(readOf(t, file)), got); diff != "" {
-		t.Errorf("differs from %s (-want +got; go test -update writes it anew):\n%s", file, diff)
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 // TestFromIstioTest imports every file of testdata/istio-test and compares what is written and
@@ -22,7 +24,7 @@ func TestFromIstioTest(t *testing.T) {
 				if err == nil {
 					t.Fatal("it is accepted")
 				}
-				golden(t, strings.TrimSuffix(file, ".json")+".golden", err.Error()+"\n")
+				golden.Check(t, strings.TrimSuffix(file, ".json")+".golden", err.Error()+"\n")
 				return
 			}
 			if err != nil {
@@ -39,7 +41,7 @@ func TestFromIstioTest(t *testing.T) {
 			for _, note := range notes {
 				told += "note: " + note.String() + "\n"
 			}
-			golden(t, strings.TrimSuffix(file, ".json")+".golden", told)
+			golden.Check(t, strings.TrimSuffix(file, ".json")+".golden", told)
 		})
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/invopop/jsonschema"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 const (
@@ -27,16 +27,7 @@ const (
 // schema is.
 func TestReferenceIsCurrent(t *testing.T) {
 	t.Parallel()
-	got := generateReference(t)
-	if *update {
-		if err := os.WriteFile(referenceFile, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(readOf(t, referenceFile)), got); diff != "" {
-		t.Errorf("docs/topology.md is stale (-there +types; go generate ./topology writes it anew):\n%s", diff)
-	}
+	golden.Check(t, referenceFile, generateReference(t))
 }
 
 // TestReferenceHasEveryField, under a heading of its own or in a row.

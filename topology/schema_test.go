@@ -8,29 +8,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 // TestSchemaIsCurrent: the schema that is embedded is the one of the types and their comments.
 func TestSchemaIsCurrent(t *testing.T) {
 	t.Parallel()
-	got := generateSchema(t)
-	if *update {
-		if err := os.WriteFile("schema.json", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(Schema()), string(got)); diff != "" {
-		t.Errorf("schema.json is stale (-embedded +types; go generate ./topology writes it anew):\n%s", diff)
-	}
+	golden.Check(t, "schema.json", generateSchema(t))
 }
 
 // TestSchemaCallersCanNotChangeIt guards what is embedded.
@@ -46,7 +37,7 @@ func TestSchemaCallersCanNotChangeIt(t *testing.T) {
 func compiled(t testing.TB) *jsonschema.Schema {
 	t.Helper()
 	text := Schema()
-	if *update { // what is embedded may be stale in this very run
+	if golden.Updating() { // what is embedded may be stale in this very run
 		text = generateSchema(t)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -164,7 +155,7 @@ func TestSchemaRefuses(t *testing.T) {
 			judge(f.path+"="+value, withValue(t, f.path, value))
 		}
 	}
-	golden(t, "testdata/schema-refuses.golden", list.String())
+	golden.Check(t, "testdata/schema-refuses.golden", list.String())
 	if refused*10 < all*7 {
 		t.Errorf("the schema refuses only %d of %d mistakes", refused, all)
 	}

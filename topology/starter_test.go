@@ -6,6 +6,8 @@ package topology
 import (
 	"strings"
 	"testing"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 // TestStarter: what init writes loads without a warning, as the schema says, also when its
@@ -35,7 +37,7 @@ func TestStarter(t *testing.T) {
 		}
 	}
 	text := Starter("usmesh", "")
-	golden(t, "testdata/starter.golden", string(text))
+	golden.Check(t, "testdata/starter.golden", text)
 	if first, _, _ := strings.Cut(string(text), "\n"); first != "# yaml-language-server: $schema=./"+SchemaFile {
 		t.Errorf("the first line is %q", first)
 	}

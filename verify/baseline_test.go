@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 // measuredReport is a report with one failover that took so long and lost so many requests.
@@ -230,12 +232,12 @@ func TestChangesGolden(t *testing.T) {
 	for _, one := range c.Changes {
 		text += one.Line() + "\n"
 	}
-	golden(t, "changes.golden.txt", []byte(text))
+	golden.Check(t, "testdata/changes.golden.txt", text)
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "changes.golden.json", append(data, '\n'))
+	golden.Check(t, "testdata/changes.golden.json", append(data, '\n'))
 }
 
 // FuzzReadReport: whatever a file holds, it is read or refused; and what is read does not differ

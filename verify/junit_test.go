@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -136,7 +137,7 @@ func TestJUnit(t *testing.T) {
 	t.Parallel()
 	doc := junit(t, mixed())
 	conforms(t, doc)
-	golden(t, "junit.golden.xml", doc)
+	golden.Check(t, "testdata/junit.golden.xml", doc)
 }
 
 func TestJUnitOfAnyWordsIsXML(t *testing.T) {

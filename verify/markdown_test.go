@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/topology"
 )
 
@@ -30,7 +31,7 @@ func TestMarkdown(t *testing.T) {
 			r.Checks[i] = r.Checks[i].with("see", "kubectl --context kind-east get secret -l 'a=b' | grep `x`")
 		}
 	}
-	golden(t, "report.golden.md", []byte(markdown(t, r)))
+	golden.Check(t, "testdata/report.golden.md", markdown(t, r))
 }
 
 func TestMarkdownOfAHealthyMesh(t *testing.T) {

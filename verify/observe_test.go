@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/certs"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -216,7 +217,7 @@ func TestObjectsOfTheProbe(t *testing.T) {
 		}
 		add(pod)
 	}
-	golden(t, "objects.golden.yaml", []byte(strings.Join(all, "---\n")))
+	golden.Check(t, "testdata/objects.golden.yaml", strings.Join(all, "---\n"))
 }
 
 // The namespace of the probes alone says who injects them, as users' namespaces do.

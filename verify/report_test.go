@@ -6,39 +6,15 @@ package verify
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/probe"
 )
-
-//nolint:gochecknoglobals // how the flag package works
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got); run with -update when this is meant:\n%s", name, diff)
-	}
-}
 
 func testReport(results ...Result) *Report {
 	t := testTopology()
@@ -72,7 +48,7 @@ func TestLines(t *testing.T) {
 	for _, c := range mixed().Checks {
 		fmt.Fprintln(&b, c.Status, c.Line())
 	}
-	golden(t, "lines.golden", b.Bytes())
+	golden.Check(t, "testdata/lines.golden", b.Bytes())
 }
 
 func TestReportJSON(t *testing.T) {
@@ -81,7 +57,7 @@ func TestReportJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "report.golden.json", data)
+	golden.Check(t, "testdata/report.golden.json", data)
 	var head struct {
 		APIVersion, Kind, Tool, Topology string
 		Substitutions                    []string

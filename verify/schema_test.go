@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	reflector "github.com/invopop/jsonschema"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/schema"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -71,16 +71,7 @@ func wordFields(s *reflector.Schema, of reflect.Type) {
 // TestSchemaIsCurrent: the schema that is embedded is the one of the types and their comments.
 func TestSchemaIsCurrent(t *testing.T) {
 	t.Parallel()
-	got := generateSchema(t, false)
-	if *update {
-		if err := os.WriteFile("schema.json", got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(string(Schema()), string(got)); diff != "" {
-		t.Errorf("schema.json is stale (-embedded +types; go generate ./verify writes it anew):\n%s", diff)
-	}
+	golden.Check(t, "schema.json", generateSchema(t, false))
 }
 
 func compiled(t *testing.T, text []byte) *jsonschema.Schema {

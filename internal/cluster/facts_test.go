@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,26 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 func restricted() Facts {
 	return Facts{Engine: "podman", EngineVersion: "4.3.1", StorageRoot: "/var/lib/containers/storage", FreeDisk: 60 << 30, Root: true,
@@ -49,8 +30,8 @@ func ordinary() Facts {
 func TestAdjustments(t *testing.T) {
 	t.Parallel()
 	f := restricted()
-	golden(t, "restricted.txt", strings.Join(f.Adjustments(), "\n")+"\n")
-	golden(t, "restricted.conf", f.containersConf())
+	golden.Check(t, "testdata/restricted.txt", strings.Join(f.Adjustments(), "\n")+"\n")
+	golden.Check(t, "testdata/restricted.conf", f.containersConf())
 }
 
 func TestOrdinaryHostIsLeftAlone(t *testing.T) {
@@ -136,7 +117,7 @@ func TestDockerIsLeftAlone(t *testing.T) {
 	f := restricted()
 	f.Engine, f.Root, f.Runtime = docker, false, "runc"
 	f.NoRunc = true
-	golden(t, "restricted-docker.txt", strings.Join(append(f.Adjustments(), f.Advice()...), "\n")+"\n")
+	golden.Check(t, "testdata/restricted-docker.txt", strings.Join(append(f.Adjustments(), f.Advice()...), "\n")+"\n")
 	dir := filepath.Join(t.TempDir(), "state")
 	e, err := Prepare(t.Context(), f, dir)
 	if err != nil || e != Engine(Docker{}) || Open(f, dir) != Engine(Docker{}) {

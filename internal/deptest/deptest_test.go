@@ -96,6 +96,7 @@ func TestArrowsFindWhatIsWrong(t *testing.T) {
 		{"someone imports cmd", map[string][]string{"verify": {module + "/cmd/meshfed/cli"}}, []string{"nothing imports cmd", "verify must not import"}},
 		{"kube knows install", map[string][]string{"internal/kube": {module + "/install"}}, []string{"arrows point down"}},
 		{"a heavy probe", map[string][]string{"internal/probe": {"google.golang.org/grpc"}}, []string{"standard library only"}},
+		{"a program with the tools of tests", map[string][]string{"verify": {module + "/internal/golden"}}, []string{"they are for tests"}},
 		{"a cycle ends", map[string][]string{"certs": {module + "/topology"}, "topology": {module + "/certs"}}, nil},
 	}
 	for _, c := range cases {

@@ -66,6 +66,6 @@ func Rules() []Rule {
 		{Packages: []string{"internal/diag", "internal/poll"}, Forbid: []string{Ours, External}, Why: "every package imports diag and poll, so they import none"},
 		{Packages: []string{"internal/run"}, Forbid: []string{Ours, External}, Allow: leaves[:2], Why: "run is a leaf: standard library, diag and poll"},
 		{Packages: []string{"internal/probe"}, Forbid: []string{Ours, External}, Allow: []string{"internal/probe"}, Why: "the probe's image is a few MB: standard library only"},
-		{Forbid: []string{"internal/deptest", "internal/schema"}, Why: "deptest and schema read source code: they are for tests"},
+		{Forbid: []string{"internal/deptest", "internal/schema", "internal/golden"}, Why: "deptest and schema read source code, and golden compares files: they are for tests"},
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
@@ -31,23 +32,6 @@ func parsed(t *testing.T, text string) *Mesh {
 	return &Mesh{Topology: tp}
 }
 
-func compare(t *testing.T, golden, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", golden)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s changed (-want +got); -update rewrites:\n%s", path, diff)
-	}
-}
-
 // TestCommands keeps the scripts of examples as files to read. They need neither engine nor
 // state: the meshes have none.
 func TestCommands(t *testing.T) {
@@ -58,14 +42,14 @@ func TestCommands(t *testing.T) {
 			m := newMesh(t, "../../examples/"+example+"/topology.yaml")
 			m.Engine, m.Provider = nil, nil
 			script := Script(m, Commands(m, Up(m)))
-			compare(t, example+".commands", script)
+			golden.Check(t, "testdata/"+example+".commands", script)
 			if clean := run.Redact(script); clean != script {
 				t.Errorf("redaction finds something in it:\n%s", cmp.Diff(script, clean))
 			}
 		})
 	}
 	m := newMesh(t, "../../examples/two-clusters/topology.yaml")
-	compare(t, "two-clusters.dot", Dot(m.Topology.Metadata.Name, Up(m), nil))
+	golden.Check(t, "testdata/two-clusters.dot", Dot(m.Topology.Metadata.Name, Up(m), nil))
 }
 
 // TestEveryStepHasACommand: a step that is new in Up is told in the script too.

@@ -6,11 +6,9 @@ package plan
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,13 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // noClusters is a provider on a host where nothing has been made.
 type noClusters struct {
@@ -114,19 +111,7 @@ func TestUpListsTheSteps(t *testing.T) {
 			for _, s := range steps {
 				fmt.Fprintf(&b, "%-28s %-38s <- %s\n", s.ID, s.Title, strings.Join(s.Needs, " "))
 			}
-			golden := filepath.Join("testdata", name+".steps")
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("the steps changed (-want +got); -update rewrites:\n%s", diff)
-			}
+			golden.Check(t, "testdata/"+name+".steps", b.String())
 		})
 	}
 }

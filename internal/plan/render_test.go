@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/meshfed/meshfed/internal/bundle"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/render"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -72,7 +73,7 @@ func TestRenderTwoClusters(t *testing.T) {
 			text.Write(f.Data)
 		}
 	}
-	compare(t, "two-clusters.render", text.String())
+	golden.Check(t, "testdata/two-clusters.render", text.String())
 }
 
 // TestRenderSaysTheSame: nothing of a rendering follows from chance, from the clock, or from

@@ -5,36 +5,17 @@ package ui
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with testdata/name. Escape characters are written as "\e", so that
+// checkFile compares got with testdata/name. Escape characters are written as "\e", so that
 // the files can be read and reviewed.
-func golden(t *testing.T, name, got string) {
+func checkFile(t *testing.T, name, got string) {
 	t.Helper()
-	got = strings.ReplaceAll(got, "\x1b", `\e`)
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s differs (-want +got), rerun with -update when it should:\n%s", name, d)
-	}
+	golden.Check(t, "testdata/"+name, strings.ReplaceAll(got, "\x1b", `\e`))
 }
 
 // look is one way to look at something.
@@ -65,7 +46,7 @@ func goldenLooks(t *testing.T, name string, write func(*Output) error) {
 				t.Fatal(err)
 			}
 			checkLines(t, b.String(), l.out.Color)
-			golden(t, name+"."+l.name+".txt", b.String())
+			checkFile(t, name+"."+l.name+".txt", b.String())
 		})
 	}
 }

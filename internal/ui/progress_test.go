@@ -43,7 +43,7 @@ func TestProgressPlain(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	build(&Output{Writer: &b}, func(string, *Progress) {})
-	golden(t, "progress.plain.txt", b.String())
+	checkFile(t, "progress.plain.txt", b.String())
 }
 
 func TestProgressFrames(t *testing.T) {
@@ -65,7 +65,7 @@ func TestProgressFrames(t *testing.T) {
 					}
 				}
 				if columns == 80 {
-					golden(t, "progress."+l.name+".txt", b.String())
+					checkFile(t, "progress."+l.name+".txt", b.String())
 				}
 			})
 		}

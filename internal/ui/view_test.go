@@ -88,7 +88,7 @@ func TestTerminalFrames(t *testing.T) {
 					checkFrames(t, got, s[0], s[1])
 					checkLines(t, got, l.out.Color)
 					if l.name == "plain" || run != "many" && size == "80x24" {
-						golden(t, "frames-"+run+"."+size+"."+l.name+".txt", got)
+						checkFile(t, "frames-"+run+"."+size+"."+l.name+".txt", got)
 					}
 				})
 			}
@@ -141,7 +141,7 @@ func TestTerminalStream(t *testing.T) {
 	term.Close()
 	term.Close()
 	term.Observe(event)
-	golden(t, "terminal.txt", b.String())
+	checkFile(t, "terminal.txt", b.String())
 }
 
 func TestViewWithoutTerminal(t *testing.T) {

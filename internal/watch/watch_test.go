@@ -6,13 +6,10 @@ package watch
 import (
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,28 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshfed/meshfed/internal/diag"
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/verify"
 )
-
-//nolint:gochecknoglobals // how the flag package works
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got); run with -update when this is meant:\n%s", name, diff)
-	}
-}
 
 func result(id, suite, from, to string, status verify.Status, code string) verify.Result {
 	return verify.Result{ID: id, Suite: suite, From: from, To: to, Status: status, Code: code, Message: "as it was seen"}
@@ -92,12 +70,12 @@ func TestMetrics(t *testing.T) {
 	sent := verify.Traffic{Requests: map[string]int{"west": 4, "east": 3}, Handshakes: map[string]int{"west": 2, "east": 2}}
 	m.Observe(round(1, verify.Pass), sent, failover(), time.Date(2026, 11, 30, 0, 1, 5, 0, time.UTC))
 	_, text := page(t, h, "/metrics")
-	golden(t, "metrics.golden.txt", text)
+	golden.Check(t, "testdata/metrics.golden.txt", text)
 
 	// The pair breaks: its status rises, and the moment of its last success stays.
 	m.Observe(round(2, verify.Fail), sent, nil, time.Date(2026, 11, 30, 0, 2, 5, 0, time.UTC))
 	_, text = page(t, h, "/metrics")
-	golden(t, "metrics-broken.golden.txt", text)
+	golden.Check(t, "testdata/metrics-broken.golden.txt", text)
 
 	// A cluster that is not watched any more is gone.
 	alone := round(3, verify.Pass)

@@ -6,7 +6,6 @@ package browser
 import (
 	"bytes"
 	"context"
-	"flag"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -15,10 +14,9 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
-)
 
-//nolint:gochecknoglobals // how the flag package works
-var update = flag.Bool("update", false, "make the pictures in docs/reports anew")
+	"github.com/meshfed/meshfed/internal/golden"
+)
 
 // pictureLimit is what a picture stays under, in bytes.
 const pictureLimit = 300_000
@@ -46,12 +44,12 @@ func TestPictures(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join("..", "..", "docs", "reports")
 	var b context.Context
-	if *update {
+	if golden.Updating() {
 		b = start(t)
 	}
 	for _, p := range pictures() {
 		path := filepath.Join(dir, p.name+".png")
-		if *update {
+		if golden.Updating() {
 			take(t, b, p, path)
 		}
 		data, err := os.ReadFile(path)

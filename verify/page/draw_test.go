@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
 	"maps"
 	"os"
@@ -18,11 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/verify"
 )
-
-//nolint:gochecknoglobals // how the flag package works
-var update = flag.Bool("update", false, "write the golden files")
 
 // failing has a time line that failed, a remote cluster and an up that went wrong.
 func failing() *verify.Report {
@@ -281,19 +278,7 @@ func TestCards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("..", "..", "docs", "reports", name+".svg")
-		if *update {
-			if err := os.WriteFile(path, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s (-want +got); run with -update when this is meant:\n%s", path, diff)
-		}
+		golden.Check(t, filepath.Join("..", "..", "docs", "reports", name+".svg"), got)
 	}
 }
 

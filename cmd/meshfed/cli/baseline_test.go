@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshfed/meshfed/internal/golden"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/verify"
 )
@@ -75,6 +76,6 @@ func TestChangesPrinted(t *testing.T) {
 		if code := a.exit(b.print(a, after)); code != unhealthy {
 			t.Errorf("-o %s: exit code %d", form, code)
 		}
-		golden(t, "changes/"+form+".txt", out.String())
+		golden.Check(t, "testdata/changes/"+form+".txt", out.String())
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 // contract lists the commands that scripts may rely on.
@@ -71,7 +73,7 @@ func TestHelp(t *testing.T) {
 			if r.code != 0 || r.err != "" {
 				t.Errorf("exit code %d, stderr %q", r.code, r.err)
 			}
-			golden(t, name, r.stdout)
+			golden.Check(t, "testdata/"+name, r.stdout)
 			if again := call(t, append([]string{"help"}, args...)...); again != r {
 				t.Errorf("`help %s` says something else: %+v", strings.Join(args, " "), again)
 			}

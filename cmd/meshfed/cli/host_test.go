@@ -6,7 +6,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,15 +14,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/topology"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 const example = "../../../examples/two-clusters/topology.yaml"
 
@@ -67,20 +63,6 @@ func (r result) refused(t *testing.T, code int, says ...string) {
 func (r result) hinted(t *testing.T, code int, says ...string) {
 	t.Helper()
 	r.refused(t, code, append(says, "error: ", "hint: ")...)
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		must(t, os.MkdirAll(filepath.Dir(path), 0o750))
-		must(t, os.WriteFile(path, []byte(got), 0o600))
-	}
-	want, err := os.ReadFile(path)
-	must(t, err)
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s changed (-want +got); -update rewrites:\n%s", path, diff)
-	}
 }
 
 func must(t *testing.T, err error) {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/meshfed/meshfed/internal/golden"
 )
 
 func TestValidate(t *testing.T) {
@@ -64,7 +66,7 @@ func TestWrongFiles(t *testing.T) {
 				}
 				r := call(t, args...)
 				r.refused(t, wrong, "error: ")
-				golden(t, "wrong/"+name+".txt", strings.ReplaceAll(r.err, path, "topology.yaml"))
+				golden.Check(t, "testdata/wrong/"+name+".txt", strings.ReplaceAll(r.err, path, "topology.yaml"))
 				if object := asJSON(t, wrong, append(args, "-o", "json")...); !strings.Contains(r.err, strings.Split(object.Message, "\n")[0]) {
 					t.Errorf("JSON and table differ: %q and %q", object.Message, r.err)
 				}

@@ -5,18 +5,13 @@ package sbom_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"runtime/debug"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/meshfed/meshfed/hack/dist/sbom"
+	"github.com/meshfed/meshfed/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // small is a program of two modules.
 func small() sbom.Binary {
@@ -51,20 +46,8 @@ func written(t *testing.T, b sbom.Binary) string {
 // serial number changes with the program only.
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	const golden = "testdata/small.cdx.json"
 	got := written(t, small())
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	golden.Check(t, "testdata/small.cdx.json", got)
 	other := small()
 	other.SHA256 = strings.Repeat("cd", 32)
 	serial := func(s string) string {

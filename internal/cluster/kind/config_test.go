@@ -4,36 +4,14 @@
 package kind
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshfed/meshfed/internal/cluster"
+	"github.com/meshfed/meshfed/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
 
 func west() cluster.Spec {
 	return cluster.Spec{Name: "lab-west", Image: "localhost/node:v1.36.3", PodSubnet: "10.10.0.0/16", ServiceSubnet: "10.100.0.0/24", BridgeCNI: true,
@@ -62,7 +40,7 @@ func TestConfig(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".yaml", string(data))
+			golden.Check(t, "testdata/"+name+".yaml", data)
 		})
 	}
 }
