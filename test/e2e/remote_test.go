@@ -167,7 +167,7 @@ func revoked(t *testing.T, m *mesh) {
 	m.remove("west", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "meshfed-remote-ext"}})
 	waitUntil(t, m.client("west"), "the token to be refused", func() (bool, string, error) {
 		plan := m.run("plan")
-		return strings.Contains(plan.stdout, "west does not accept the token"), "still taken", nil
+		return strings.Contains(plan.stdout, "the token was revoked") || strings.Contains(plan.stdout, "west does not accept the token"), plan.stdout, nil
 	})
 	m.repaired()
 	upAgain(t, m)
