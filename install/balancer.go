@@ -25,8 +25,9 @@ var definitionKind = apiextensionsv1.SchemeGroupVersion.WithKind("CustomResource
 const pendingAfter = 2 * time.Minute
 
 // balancer looks for who gives addresses to Services of type LoadBalancer, without making one:
-// what somebody got is the best evidence, then a known load balancer. A MetalLB of this program's is
-// none: it goes where the file says that there is another one.
+// what somebody got is the best evidence, then a known load balancer. The MetalLB of the topology
+// whose cluster it is, is none: it goes where the file says that there is another one. It needs what
+// record reads.
 func (d describer) balancer(ctx context.Context, f *Found) error {
 	pools, err := d.pools(ctx)
 	if err != nil {
@@ -35,7 +36,7 @@ func (d describer) balancer(ctx context.Context, f *Found) error {
 	var ours []topology.AddressRange
 	var others []string
 	for i := range pools {
-		if pools[i].GetLabels()[topology.LabelOwner] != "" {
+		if f.Owner != "" && pools[i].GetLabels()[topology.LabelOwner] == f.Owner {
 			ours = append(ours, rangesOf(&pools[i])...)
 		} else {
 			others = append(others, pools[i].GetName())

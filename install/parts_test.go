@@ -400,6 +400,8 @@ func TestBalancerThatGoes(t *testing.T) {
 	}{
 		"ours":                        {"{meshfed.io/topology: usmesh, meshfed.io/owner: 0123456789abcdef}", "10.89.0.130", ""},
 		"ours, an address of another": {"{meshfed.io/topology: usmesh, meshfed.io/owner: 0123456789abcdef}", "203.0.113.5", "Service shop/web has 203.0.113.5"},
+		"of another topology":         {"{meshfed.io/topology: theirs, meshfed.io/owner: fedcba9876543210}", "10.89.0.130", "Service shop/web has 10.89.0.130"},
+		"of another, not used":        {"{meshfed.io/topology: theirs, meshfed.io/owner: fedcba9876543210}", "", "MetalLB has the pool p"},
 		"the user's":                  {"{}", "10.89.0.130", "Service shop/web has 10.89.0.130"},
 		"the user's, not used":        {"{}", "", "MetalLB has the pool p"},
 		"applied by somebody else":    {"{meshfed.io/topology: usmesh}", "", "MetalLB has the pool p"},
@@ -411,7 +413,7 @@ func TestBalancerThatGoes(t *testing.T) {
 			if tc.ip != "" {
 				s.put(t, "/api/v1/namespaces/shop/services/web", "{spec: {type: LoadBalancer}, status: {loadBalancer: {ingress: [{ip: "+tc.ip+"}]}}}")
 			}
-			var f Found
+			f := Found{Owner: "0123456789abcdef"}
 			if err := (describer{c: c}).balancer(t.Context(), &f); err != nil || f.Balancer.Evidence != tc.want {
 				t.Errorf("%q, %v", f.Balancer.Evidence, err)
 			}
