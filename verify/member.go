@@ -74,6 +74,7 @@ type forward struct {
 	cancel context.CancelFunc
 	http   *http.Client
 	err    error
+	late   bool        // who dialed had no time left; others may have
 	used   atomic.Bool // since a watch last looked: see prune
 }
 
@@ -166,6 +167,7 @@ func (m *member) port(ctx context.Context, namespace, pod string, port int) (*fo
 		m.mu.Unlock()
 		f.close()
 		switch {
+		case f.late && !fresh && ctx.Err() == nil: // it is this caller's turn to dial
 		case f.err != nil:
 			return nil, f.err
 		case fresh:
@@ -192,11 +194,13 @@ func (f *forward) dial(ctx context.Context, c *kube.Client, namespace, pod strin
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	open, err := c.Forward(alive, namespace, pod, port)
+	f.late = ctx.Err() != nil
 	if err != nil {
 		cancel()
 		return err
 	}
 	if !stop() {
+		f.late = true
 		open.Close()
 		return context.Cause(ctx)
 	}

@@ -69,6 +69,27 @@ func TestABrokenForwardIsOpenedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// TestWhoHasTimeDialsAgain: several ask for one port-forward at once, and the first of them opens it.
+func TestWhoHasTimeDialsAgain(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	fakes["west"].Forwards(t, map[string]http.Handler{"n/p:15000": text("{}")})
+	one := member1(t, m)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	first := one.slot("n/p:15000")
+	first.once.Do(func() { first.err = first.dial(over, one.client, "n", "p", 15000) })
+	if first.err == nil {
+		t.Fatal("a dial outlasts its caller")
+	}
+	if _, err := one.port(t.Context(), "n", "p", 15000); err != nil {
+		t.Error(err)
+	}
+	if _, err := one.port(over, "n", "q", 15000); err == nil {
+		t.Error("who has no time dials")
+	}
+}
+
 func TestAPodWhoseCreationGotNoAnswerIsKnown(t *testing.T) {
 	t.Parallel()
 	there := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: testNamespace, Name: string(roleEcho), UID: "u1", Labels: map[string]string{labelRole: string(roleEcho)}}}
