@@ -32,7 +32,7 @@ func Main(ctx context.Context, args []string, getenv func(string) string, stderr
 	}
 	role := flags.Arg(0)
 	if role != "prober" && (flags.NArg() != 1 || role != "serve") {
-		return errors.New("usage: meshfed-probe serve | prober [flags] PEER...")
+		return errors.New("usage: meshfed-probe serve | prober [flags] PEER [PEER...]")
 	}
 	self := Answer{Pod: getenv(EnvPod), UID: getenv(EnvUID)}
 	if self.Pod == "" {
