@@ -20,16 +20,16 @@ func denied(o probe.Outcome) bool {
 	case o.Status == http.StatusForbidden:
 		return true
 	case o.Status == http.StatusServiceUnavailable:
-		return (strings.Contains(o.Detail, "upstream connect error") || strings.Contains(o.Detail, "reset reason")) && !unanswered(o)
+		return (strings.Contains(o.Detail, "upstream connect error") || strings.Contains(o.Detail, "reset reason")) && !late(o)
 	case o.Status != 0:
 		return false
 	}
 	return slices.Contains([]string{probe.ErrTLSAlert, probe.ErrReset, probe.ErrClosed}, o.Error)
 }
 
-// unanswered says whether time was up before anybody had answered: the caller's own, or that of its
+// late says whether time was up before anybody had answered: the caller's own, or that of its
 // sidecar, which says "reset reason: connection timeout" then.
-func unanswered(o probe.Outcome) bool {
+func late(o probe.Outcome) bool {
 	return o.Error == probe.ErrTimeout || o.Error == probe.ErrDNS ||
 		o.Status == http.StatusServiceUnavailable && strings.Contains(o.Detail, "connection timeout")
 }
@@ -44,7 +44,7 @@ func (c Call) let(to string) bool {
 // reaches says whether a call got through to the cluster that it was for though not every request
 // was answered in time: whoever lets one in keeps nobody out.
 func (c Call) reaches(to string) bool {
-	return Call{Outcomes: slices.DeleteFunc(slices.Clone(c.Outcomes), unanswered), Clusters: c.Clusters}.let(to)
+	return Call{Outcomes: slices.DeleteFunc(slices.Clone(c.Outcomes), late), Clusters: c.Clusters}.let(to)
 }
 
 // eachCall judges one kind of call for some pairs.

@@ -88,7 +88,7 @@ func (m *mesh) denying(ctx context.Context) {
 func (m *mesh) enforced(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.Command("go", "install", policyController)
+	build := exec.CommandContext(contextFor(t, 20*time.Minute), "go", "install", policyController) // minutes on two cores, with nothing cached
 	build.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the policy controller: %v\n%s", err, out)
