@@ -124,8 +124,10 @@ type result struct {
 	took           time.Duration
 }
 
+// String ends with what the program printed as its answer: of a long failure only the end may
+// be kept, and what is wrong stands there.
 func (r result) String() string {
-	return "exit code " + itoa(r.code) + "\n" + r.stdout + "\n" + r.stderr
+	return "exit code " + itoa(r.code) + "\n" + r.stderr + "\n" + r.stdout
 }
 
 func itoa(n int) string { data, _ := json.Marshal(n); return string(data) }
