@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"go.step.sm/crypto/keyutil"
+
+	"github.com/meshfed/meshfed/internal/diag"
 )
 
 // Algorithms of keys, by the names of the topology file. All of them are accepted by
@@ -92,7 +94,7 @@ func parseKey(data []byte) (crypto.Signer, error) {
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, errors.New("the key is encrypted, which istiod can not read")
 	default:
-		return nil, fmt.Errorf("a PEM block %q where a private key belongs", clip(block.Type))
+		return nil, fmt.Errorf("a PEM block %q where a private key belongs", diag.Clip(block.Type, shown))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("a damaged %s: %w", block.Type, err)

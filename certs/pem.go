@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/meshfed/meshfed/internal/diag"
 )
 
 // ParseCertificates reads all certificates of a PEM file, in order, at least one. It is
@@ -31,7 +33,7 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 			return nil, errors.New("a private key where only certificates belong")
 		}
 		if block.Type != blockCert {
-			return nil, fmt.Errorf("a PEM block %q where only certificates belong", clip(block.Type))
+			return nil, fmt.Errorf("a PEM block %q where only certificates belong", diag.Clip(block.Type, shown))
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -76,11 +78,5 @@ func name(cert *x509.Certificate) string {
 	return fmt.Sprintf("%q (%s)", cert.Subject.String(), Fingerprint(cert)[:len("SHA256:")+12])
 }
 
-// clip keeps text of unknown origin short.
-func clip(s string) string {
-	const most = 40
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
-}
+// shown bounds what errors repeat of text of unknown origin, in bytes.
+const shown = 40

@@ -4,12 +4,15 @@
 package install
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +25,7 @@ import (
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
+	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
 	"github.com/meshfed/meshfed/topology"
 )
@@ -352,6 +356,43 @@ func TestLookAtRootsNamesTheClusterToMend(t *testing.T) {
 	}
 	if hints := diag.Hints(err); len(hints) != 1 || !strings.HasPrefix(hints[0], "east: ") {
 		t.Errorf("hints: %q", hints)
+	}
+}
+
+// meeting is a cluster that answers once another is asked too.
+type meeting struct {
+	client.Client
+	all *sync.WaitGroup
+}
+
+func (m meeting) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	met := make(chan struct{})
+	m.all.Done()
+	go func() {
+		m.all.Wait()
+		close(met)
+	}()
+	select {
+	case <-met:
+		return m.Client.Get(ctx, key, obj, opts...)
+	case <-time.After(10 * time.Second):
+		return errors.New("nobody else was asked")
+	}
+}
+
+func TestRootsAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	ours := newRoot(t, "ours")
+	var all sync.WaitGroup
+	all.Add(2)
+	var both []*kube.Client
+	for _, name := range []string{"west", "east"} {
+		c := kubetest.New(t, name, secretUnder(t, ours, 9999*time.Hour)).Client
+		c.Client = meeting{c.Client, &all}
+		both = append(both, c)
+	}
+	if _, err := LookAtRoots(t.Context(), both, func() (*certs.Root, error) { return ours, nil }); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/meshfed/meshfed/internal/kube"
 )
 
-// readsAtOnce bounds how many objects of a release are read side by side.
+// readsAtOnce bounds how many objects of a release, or secrets of clusters, are read side by side.
 const readsAtOnce = 8
 
 // drift compares the fields that a release's manifest sets with the live objects. What

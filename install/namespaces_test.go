@@ -4,6 +4,7 @@
 package install
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -231,7 +232,7 @@ func TestNamespaceWithALoginIsInjected(t *testing.T) {
 	t.Parallel()
 	part, c := shops("", ""), kubetest.New(t, "west")
 	part.Topology.Spec.Images.PullSecret = "regcred"
-	doIt(t, c.Client, PullSecret{Mesh: part.Mesh, Namespace: "shop", Data: func() (map[string][]byte, error) { return PullSecretData([]byte("{}")), nil }})
+	doIt(t, c.Client, PullSecret{Mesh: part.Mesh, Namespace: "shop", Data: func(context.Context) (map[string][]byte, error) { return PullSecretData([]byte("{}")), nil }})
 	if got := labelsOf(t, c.Client, "shop")[topology.LabelInjection]; got != "enabled" {
 		t.Errorf("injection is %q", got)
 	}

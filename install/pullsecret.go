@@ -27,7 +27,7 @@ type PullSecret struct {
 	// Namespace that it is needed in. One that is absent is made, as ours.
 	Namespace string
 	// Data is the secret's content; it is asked for only when the secret is ours to write.
-	Data func() (map[string][]byte, error)
+	Data func(context.Context) (map[string][]byte, error)
 }
 
 // PullSecretData is the content of a secret that holds a login as docker keeps it.
@@ -51,8 +51,11 @@ func (p PullSecret) Look(ctx context.Context, c *kube.Client) (graph.Change, err
 	case !owned(found, p.Mesh):
 		return graph.Change{Action: graph.None, Reason: "secret " + name + " is the user's own"}, nil
 	}
-	data, err := p.data(c)
+	data, err := p.data(ctx, c)
 	if err != nil {
+		if ctx.Err() != nil {
+			return graph.Change{}, err
+		}
 		// What is there was good once; a host without the login can not say whether it still is.
 		return graph.Change{Action: graph.None, Reason: "the login that it holds is not on this host"}, nil
 	}
@@ -75,7 +78,7 @@ func (p PullSecret) Do(ctx context.Context, c *kube.Client, _ graph.Change) erro
 	if err := p.namespace(ctx, c); err != nil {
 		return err
 	}
-	data, err := p.data(c)
+	data, err := p.data(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -96,8 +99,8 @@ func (p PullSecret) Remove(ctx context.Context, c *kube.Client) error {
 	return c.Remove(ctx, found)
 }
 
-func (p PullSecret) data(c *kube.Client) (map[string][]byte, error) {
-	data, err := p.Data()
+func (p PullSecret) data(ctx context.Context, c *kube.Client) (map[string][]byte, error) {
+	data, err := p.Data(ctx)
 	if err != nil {
 		name := p.Topology.Spec.Images.PullSecret
 		err = diag.Hint(fmt.Errorf("secret %s in namespace %s: %w", name, p.Namespace, err),

@@ -4,6 +4,7 @@
 package install
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -29,7 +31,7 @@ func mirrored() Mesh {
 }
 
 func pullSecret(namespace, password string) PullSecret {
-	return PullSecret{Mesh: mirrored(), Namespace: namespace, Data: func() (map[string][]byte, error) {
+	return PullSecret{Mesh: mirrored(), Namespace: namespace, Data: func(context.Context) (map[string][]byte, error) {
 		return PullSecretData([]byte(`{"auths":{"mirror.example:5000":{"password":"` + password + `"}}}`)), nil
 	}}
 }
@@ -79,7 +81,7 @@ func TestPullSecretOfTheUserStays(t *testing.T) {
 	at := "/api/v1/namespaces/istio-system/secrets/pull"
 	s.put(t, at, `{metadata: {name: pull, namespace: istio-system}, data: {x: eQ==}}`)
 	p := pullSecret("istio-system", pullPassword)
-	p.Data = func() (map[string][]byte, error) { t.Error("its content is asked for"); return nil, nil }
+	p.Data = func(context.Context) (map[string][]byte, error) { t.Error("its content is asked for"); return nil, nil }
 	lookAt(t, c, p, graph.None)
 	doIt(t, c, p)
 	if err := p.Remove(t.Context(), c); err != nil || s.get(at) == nil || len(s.writesTo("secrets")) > 0 {
@@ -92,7 +94,7 @@ func TestPullSecretWithoutALogin(t *testing.T) {
 	s, c := newAPIServer(t)
 	none := errors.New("this host has no login for the registry")
 	p := pullSecret("istio-system", pullPassword)
-	p.Data = func() (map[string][]byte, error) { return nil, none }
+	p.Data = func(context.Context) (map[string][]byte, error) { return nil, none }
 	lookAt(t, c, p, graph.Create)
 	err := p.Do(t.Context(), c, graph.Change{})
 	if !errors.Is(err, none) || !strings.Contains(err.Error(), "west") || !strings.Contains(strings.Join(diag.Hints(err), ""), "create secret docker-registry pull -n istio-system") {
@@ -172,5 +174,28 @@ func TestChartsThatTheUserBrings(t *testing.T) {
 	own, other := must(all["istiod"].Chart.Digest())(t), must(built.Digest())(t)
 	if own == other {
 		t.Error("an installed release does not tell the charts apart")
+	}
+}
+
+// TestALoginIsAskedForWithTheStepsTime: when that is over the step has not looked, and does not say
+// that all is well.
+func TestALoginIsAskedForWithTheStepsTime(t *testing.T) {
+	t.Parallel()
+	_, c := newAPIServer(t)
+	doIt(t, c, pullSecret("demo", pullPassword))
+	p := pullSecret("demo", "another")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.Data = func(given context.Context) (map[string][]byte, error) {
+		cancel()
+		select {
+		case <-given.Done():
+			return nil, given.Err()
+		case <-time.After(10 * time.Second):
+			return nil, errors.New("it was given another time")
+		}
+	}
+	if change, err := p.Look(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", change, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/graph"
@@ -69,14 +71,20 @@ func fingerprints(roots []*x509.Certificate) string {
 // they can not be one mesh, otherwise no change ever. Clusters that do not exist yet are
 // left out by the caller. Root is as in CACerts.
 func LookAtRoots(ctx context.Context, clients []*kube.Client, root func() (*certs.Root, error)) (graph.Change, error) {
+	read, errs := make([][]*x509.Certificate, len(clients)), make([]error, len(clients))
+	var group errgroup.Group
+	group.SetLimit(readsAtOnce)
+	for i, c := range clients {
+		group.Go(func() error {
+			read[i], errs[i] = TrustedRoots(ctx, c)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
 	found := map[string][]*x509.Certificate{}
 	hints := map[string]string{}
-	var errs []error
-	for _, c := range clients {
-		roots, err := TrustedRoots(ctx, c)
-		errs = append(errs, err)
-		found[c.Cluster] = roots
-		hints[c.Cluster] = removal(c)
+	for i, c := range clients {
+		found[c.Cluster], hints[c.Cluster] = read[i], removal(c)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return graph.Change{}, err

@@ -14,7 +14,9 @@ import (
 
 // denied says whether a request was kept out by somebody, and not merely lost: 403 of the
 // server's sidecar, a TLS alert, a reset or a closed connection, or 503 of the caller's own
-// sidecar whose connection was refused (UF) or cut (UC). A time-out is never a denial.
+// sidecar whose connection was refused (UF) or cut (UC). A time-out is never a denial. Nor is a
+// refused connection of the caller itself: a sidecar takes every connection before it judges it,
+// so there nobody listened, or a firewall answered, and neither says anything about Istio.
 func denied(o probe.Outcome) bool {
 	switch {
 	case o.Status == http.StatusForbidden:

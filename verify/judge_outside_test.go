@@ -59,6 +59,8 @@ func TestJudgeOutside(t *testing.T) {
 		"direct":                          {"direct", func(*World) {}, Pass, "", "refused"},
 		"direct is let in":                {"direct", set(strict, ended(answer("west", 200, 1), "west")), Fail, "AUZ002", "under STRICT"},
 		"direct is lost":                  {"direct", set(strict, ended(probe.Outcome{Error: probe.ErrTimeout, Count: 1})), Inconclusive, "", "no denial"},
+		"direct is closed":                {"direct", set(strict, ended(probe.Outcome{Error: probe.ErrClosed, Count: 1})), Pass, "", "refused: 1 x closed"},
+		"nobody listens there":            {"direct", set(strict, ended(probe.Outcome{Error: probe.ErrRefused, Count: 1})), Inconclusive, "", "no denial"},
 		"direct is out of reach":          {"direct", set(open, ended(probe.Outcome{Error: probe.ErrTimeout, Count: 1})), Skip, "", "does not reach"},
 		"another machine has the address": {"direct", set(open, ended(probe.Outcome{Status: 200, Detail: "router", Count: 1}, "")), Skip, "", "does not reach"},
 		"direct could not be sent":        {"direct", set(strict, Call{Problem: "no space left"}), Inconclusive, "", "no space left"},

@@ -13,6 +13,10 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
+// comparedWith is the evidence of another cluster, by its name: a level of its own, for a cluster may
+// be called "ports".
+const comparedWith = "comparedWith"
+
 // sharedServices are the user's services that exist in more than one of the clusters, or why
 // that could not be seen.
 func (w *World) sharedServices() ([]string, string) {
@@ -84,10 +88,10 @@ func judgeOwnPorts(w *World) []Result {
 		case len(want) == 0 || len(missing)+len(more) == 0:
 			return pass("%s has the ports %s in %s", s.Host, strings.Join(o.Ports, ", "), c).with("ports", o.Ports)
 		case len(missing) == 0:
-			return fail("FED013", "%s has the port %s in %s and not in %s", s.Host, strings.Join(more, ", "), c, first).with("ports", o.Ports).with(first, want)
+			return fail("FED013", "%s has the port %s in %s and not in %s", s.Host, strings.Join(more, ", "), c, first).with("ports", o.Ports).with(comparedWith, map[string]any{first: want})
 		}
 		return fail("FED013", "%s has the ports %s in %s and %s in %s; endpoints are matched by the port's name", s.Host, strings.Join(o.Ports, ", "), c,
-			strings.Join(want, ", "), first).with("ports", o.Ports).with(first, want)
+			strings.Join(want, ", "), first).with("ports", o.Ports).with(comparedWith, map[string]any{first: want})
 	})
 	for i, r := range results {
 		if w.Own[r.To].Services[r.Variant].Absent {
@@ -140,7 +144,7 @@ func judgeOwnPolicies(w *World) []Result {
 		case o.Pods == 0:
 			return unsure("no pod of %s in %s is known, so neither are the policies that select it", s.Host, c)
 		case w.Own[first].Services[s.Host].Pods > 0 && len(missing)+len(more) > 0:
-			r = warn("AUZ006", "the policies of %s differ: %s in %s, %s in %s", s.Host, policyNames(here), c, policyNames(want), first).with(first, want)
+			r = warn("AUZ006", "the policies of %s differ: %s in %s, %s in %s", s.Host, policyNames(here), c, policyNames(want), first).with(comparedWith, map[string]any{first: want})
 		default:
 			r = pass("policies that select %s in %s: %s", s.Host, c, policyNames(here))
 		}

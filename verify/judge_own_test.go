@@ -192,3 +192,33 @@ func TestReadyAddresses(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestEvidenceOfAClusterOfAnyName: a cluster may be called what a piece of evidence is called.
+func TestEvidenceOfAClusterOfAnyName(t *testing.T) {
+	t.Parallel()
+	const web = "web.shop"
+	for id, key := range map[string]string{"services-ports": "ports", "services-policies": "policies"} {
+		top := testTopology()
+		top.Spec.Clusters[0].Name = key
+		top.Spec.Services = []topology.Service{{Host: web}}
+		w := &World{Topology: top, Clusters: top.Names(), Own: map[string]Own{
+			key:    {Services: map[string]OwnService{web: {Pods: 1, Ports: []string{"http 80/TCP"}, Policies: []*securityv1.AuthorizationPolicy{authz("shop/web", policyAllow)}}}},
+			"east": {Services: map[string]OwnService{web: {Pods: 1, Ports: []string{"web 80/TCP"}}}},
+		}}
+		judge := judgeOwnPorts
+		if key == "policies" {
+			judge = judgeOwnPolicies
+		}
+		for _, r := range judge(w) {
+			if r.To != "east" {
+				continue
+			}
+			theirs, _ := r.Evidence["comparedWith"].(map[string]any)
+			own, _ := r.Evidence[key].([]string)
+			other, _ := theirs[key].([]string)
+			if r.Code == "" || slices.Equal(own, other) || len(other) != 1 {
+				t.Errorf("%s: %s, evidence %v", id, r.Line(), r.Evidence)
+			}
+		}
+	}
+}

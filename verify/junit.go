@@ -93,6 +93,9 @@ func (r *Report) junitSuite(suite string) junitSuite {
 	for _, s := range r.Substitutions {
 		one.Properties = append(one.Properties, junitProperty{"substitution", s})
 	}
+	for _, s := range r.Restored {
+		one.Properties = append(one.Properties, junitProperty{"restored", s})
+	}
 	for _, row := range r.rows(suite) {
 		one.Tests++
 		// Results of one suite rest on observations that were made side by side.

@@ -43,14 +43,15 @@ func (r *Report) headline() string {
 		fmt.Fprintf(&b, ", %s", escaped(r.By()))
 	}
 	fmt.Fprintf(&b, ", %s\n", r.Started())
-	for i, s := range r.Substitutions {
-		if i == 0 {
-			b.WriteString("\n")
-		}
-		fmt.Fprintf(&b, "- substitution: %s\n", escaped(s))
+	var notes []string
+	for _, s := range r.Restored {
+		notes = append(notes, "restored what a killed run had left: "+s)
 	}
-	for i, s := range r.NotApplicable() {
-		if i == 0 && len(r.Substitutions) == 0 {
+	for _, s := range r.Substitutions {
+		notes = append(notes, "substitution: "+s)
+	}
+	for i, s := range append(notes, r.NotApplicable()...) {
+		if i == 0 {
 			b.WriteString("\n")
 		}
 		fmt.Fprintf(&b, "- %s\n", escaped(s))

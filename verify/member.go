@@ -191,8 +191,9 @@ func (m *member) slot(key string) *forward {
 // dial opens the forward. It must outlive ctx, which may be that of a single look; until it
 // is open, the end of ctx ends it.
 func (f *forward) dial(ctx context.Context, c *kube.Client, namespace, pod string, port int) error {
-	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel)
+	alive, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	cancel := func() { end(nil) }
+	stop := context.AfterFunc(ctx, func() { end(context.Cause(ctx)) }) // else it says "canceled", and not why
 	open, err := c.Forward(alive, namespace, pod, port)
 	f.late = ctx.Err() != nil
 	if err != nil {
@@ -254,7 +255,7 @@ func (m *member) send(ctx context.Context, namespace, pod string, port int, meth
 	if why := m.blind(); why != "" {
 		return nil, errors.New(why)
 	}
-	bounded, cancel := context.WithTimeout(ctx, m.answering)
+	bounded, cancel := context.WithTimeoutCause(ctx, m.answering, lateError{m.answering, fmt.Sprintf("pod %s/%s", namespace, pod)})
 	defer cancel()
 	f, err := m.port(bounded, namespace, pod, port)
 	if err != nil {
@@ -267,6 +268,18 @@ func (m *member) send(ctx context.Context, namespace, pod string, port int, meth
 	}
 	return answer, err
 }
+
+// lateError is an answer that did not come within its deadline.
+type lateError struct {
+	within time.Duration
+	from   string
+}
+
+// Error implements error.
+func (e lateError) Error() string { return fmt.Sprintf("no answer of %s within %s", e.from, e.within) }
+
+// Is says that time was up, as a plain context does.
+func (lateError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // unanswered looks, after a pod did not answer in time, whether the API server does, through which it
 // is asked. In a watch a cluster where neither does is away: nothing more is asked of it in this round.

@@ -31,7 +31,8 @@ const (
 	// settleTime is what a steady time takes, with a little for the way.
 	settleTime = steady*probe.BucketWidth + 500*time.Millisecond
 	// loadsAtOnce bounds the steady loads that go on side by side: those of two clusters. More
-	// would measure the machine and not the mesh.
+	// would measure the machine and not the mesh. Those of a disruptive fault are not bounded: it
+	// is made once, and all that it concerns must see it.
 	loadsAtOnce = 8
 	// switchTime is what switching a fault on and off again may take on a loaded machine: the
 	// load goes on meanwhile.
@@ -75,15 +76,18 @@ func (s *session) observeFailover(ctx context.Context) {
 				return p.From == from && !f.disruptive() && f.errors() == errorsFault
 			})
 			wg.Go(func() {
-				share := min(int64(len(runs)), loadsAtOnce)
-				if room.Acquire(ctx, share) != nil {
-					return // the run was ended
+				// One after another: they share the backend that goes away.
+				for some := range slices.Chunk(runs, loadsAtOnce) {
+					share := int64(len(some))
+					if room.Acquire(ctx, share) != nil {
+						return // the run was ended
+					}
+					s.trial(ctx, some, backend{s.members[from], some, errorsFault})
+					room.Release(share)
+					mu.Lock()
+					keep(all, some)
+					mu.Unlock()
 				}
-				defer room.Release(share)
-				s.trial(ctx, runs, backend{s.members[from], runs, errorsFault})
-				mu.Lock()
-				defer mu.Unlock()
-				keep(all, runs)
 			})
 		}
 	}

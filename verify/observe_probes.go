@@ -47,7 +47,7 @@ func (m *member) login(ctx context.Context) ([]client.Object, error) {
 	if name == "" || m.mesh.Login == nil {
 		return nil, nil
 	}
-	data, err := m.mesh.Login()
+	data, err := m.mesh.Login(ctx)
 	if err != nil {
 		// This host need not be the one that has the login: the mesh's own pods have it.
 		var own corev1.Secret

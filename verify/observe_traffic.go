@@ -30,6 +30,10 @@ const (
 	loadWithin = 8 * time.Second
 	// wireWithin is how long a chain that was not served is looked for again.
 	wireWithin = 4 * time.Second
+	// countedAtOnce bounds the counted loads of one observation that go on side by side: those of
+	// three clusters, of which each calls the even service and the heavy one of each. Twenty would
+	// send 420 loads at once, and requests would wait for the machine until time is up.
+	countedAtOnce = 12
 	// loadParallel callers within one load.
 	loadParallel = 8
 	// requestTimeout is the deadline of the calling application.
@@ -38,7 +42,7 @@ const (
 	patience = 5 * time.Second
 )
 
-// observeLoads sends the counted loads, all at once.
+// observeLoads sends the counted loads, those of a few clusters all at once.
 func (s *session) observeLoads(ctx context.Context) {
 	began := time.Now()
 	var wg sync.WaitGroup
@@ -76,6 +80,7 @@ func (s *session) loads(ctx context.Context, count int, services []string) map[L
 	var mu sync.Mutex
 	all := map[LoadKey]Load{}
 	var g errgroup.Group
+	g.SetLimit(countedAtOnce)
 	for _, from := range s.world.Clusters {
 		for _, svc := range services {
 			g.Go(func() error {
@@ -122,6 +127,7 @@ func (s *session) observeWire(ctx context.Context) {
 	var mu sync.Mutex
 	all := map[topology.Pair]Wire{}
 	var g errgroup.Group
+	g.SetLimit(askedAtOnce)
 	for _, from := range s.world.Clusters {
 		for _, to := range s.world.Clusters {
 			g.Go(func() error {

@@ -41,6 +41,21 @@ func mixed() *Report {
 	)
 }
 
+// TestWhatWasRestoredIsInEveryForm of a report that somebody reads.
+func TestWhatWasRestoredIsInEveryForm(t *testing.T) {
+	t.Parallel()
+	r := mixed()
+	r.Substitutions, r.Restored = nil, []string{"scaled the gateway of west back to 1"}
+	if text := markdown(t, r); !strings.Contains(text, "\n\n- restored what a killed run had left: scaled the gateway of west back to 1\n") {
+		t.Errorf("Markdown:\n%s", text)
+	}
+	doc := junit(t, r)
+	conforms(t, doc)
+	if !bytes.Contains(doc, []byte(`<property name="restored" value="scaled the gateway of west back to 1">`)) {
+		t.Errorf("JUnit:\n%s", doc)
+	}
+}
+
 func TestLines(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

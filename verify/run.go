@@ -26,7 +26,7 @@ type Mesh struct {
 	ProbeImage string
 	// Login is the content of the secret by which nodes pull, where the topology names one
 	// (spec.images.pullSecret); nil or an error when this host knows none.
-	Login func() (map[string][]byte, error)
+	Login func(context.Context) (map[string][]byte, error)
 	// Substitutions say what stands in for a published component; they head every report.
 	Substitutions []string
 	// Outside are the clients outside of the mesh that ingress gateways are tried with; without

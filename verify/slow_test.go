@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/poll"
@@ -87,6 +89,33 @@ func TestWhoHasTimeDialsAgain(t *testing.T) {
 	}
 	if _, err := one.port(over, "n", "q", 15000); err == nil {
 		t.Error("who has no time dials")
+	}
+}
+
+// TestAForwardThatIsLateSaysSo: which deadline it was, and what was waited for.
+func TestAForwardThatIsLateSaysSo(t *testing.T) {
+	t.Parallel()
+	held := make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-held }))
+	t.Cleanup(api.Close)
+	t.Cleanup(func() { close(held) })
+	m, _ := twoClusters(t)
+	one := member1(t, m)
+	var err error
+	if one.client, err = kube.ForConfig("west", &rest.Config{Host: api.URL}); err != nil {
+		t.Fatal(err)
+	}
+	one.answering = 50 * time.Millisecond
+	_, err = one.page(t.Context(), "n", "p", 15000, "/clusters")
+	if err == nil || !strings.Contains(err.Error(), "forwarding to port 15000 of pod n/p: no answer of pod n/p within 50ms") || strings.Contains(err.Error(), "canceled") {
+		t.Errorf("%v", err)
+	}
+	_ = poll.Until(t.Context(), poll.Options{What: "the clusters", Deadline: 20 * time.Millisecond}, func(ctx context.Context) (bool, string, error) {
+		_, err = one.page(ctx, "n", "q", 15000, "/clusters")
+		return true, "", nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "waiting for the clusters: not within 20ms") {
+		t.Errorf("%v", err)
 	}
 }
 

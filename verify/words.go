@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/probe"
 )
 
@@ -45,10 +46,5 @@ func ending(o probe.Outcome) string {
 	return o.Error + " (" + clip(o.Detail) + ")"
 }
 
-func clip(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) > 160 {
-		return s[:160] + "..."
-	}
-	return s
-}
+// clip leaves what fits into a line of a report.
+func clip(s string) string { return diag.Clip(strings.TrimSpace(s), 160) }

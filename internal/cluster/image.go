@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 )
 
 // ImageLabels returns the labels of an image, and false when the engine does not have it.
@@ -28,21 +27,4 @@ func ImageLabels(ctx context.Context, e Engine, image string) (map[string]string
 		return nil, false, fmt.Errorf("reading labels of image %s: %w", image, err)
 	}
 	return labels, true, nil
-}
-
-// LoadImage reads an image archive (docker or OCI, plain or gzip) into the engine's store. It
-// replaces what had the same name.
-func LoadImage(ctx context.Context, e Engine, archive io.Reader) error {
-	if err := e.Pipe(ctx, archive, nil, "load", "--quiet"); err != nil {
-		return fmt.Errorf("loading an image into %s: %w", e.Name(), err)
-	}
-	return nil
-}
-
-// RemoveImage removes an image by name; absent is success.
-func RemoveImage(ctx context.Context, e Engine, image string) error {
-	if _, err := e.Run(ctx, "image", "rm", "--force", image); err != nil && !absent(err) {
-		return fmt.Errorf("removing image %s: %w", image, err)
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ package diag
 import (
 	"errors"
 	"slices"
+	"unicode/utf8"
 )
 
 // hinted is an error with advice; its message is that of the error it wraps.
@@ -57,6 +58,20 @@ func (o *op) Error() string {
 
 func (o *op) Unwrap() error { return o.err }
 
+// Clip keeps the beginning of text of unknown length, most bytes at most, and says with three dots
+// that there is more. It cuts between characters: half of one makes the rest of a line unreadable
+// where it is shown, and JSON that holds it is not what was written.
+func Clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	end := most
+	for end > 0 && most-end < utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "..."
+}
+
 // Op wraps err with the cluster that it concerns and the operation that was under way, in
 // the gerund: Op(err, "east", "installing istiod") reads "east: installing istiod: ...".
 // Cluster or operation may be empty. A nil error stays nil.
@@ -69,19 +84,10 @@ func Op(err error, cluster, operation string) error {
 
 // Cluster returns the cluster that err concerns, the outermost one that Op named, or "".
 func Cluster(err error) string {
-	return find(err, func(o *op) string { return o.cluster })
-}
-
-// Operation returns the outermost operation that Op named, or "".
-func Operation(err error) string {
-	return find(err, func(o *op) string { return o.operation })
-}
-
-func find(err error, field func(*op) string) string {
 	var found string
 	walk(err, func(e error) bool {
 		if o, ok := e.(*op); ok {
-			found = field(o)
+			found = o.cluster
 		}
 		return found != ""
 	})

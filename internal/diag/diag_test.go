@@ -50,6 +50,26 @@ func TestHints(t *testing.T) {
 	}
 }
 
+func TestClipCutsBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                "",
+		"12345678":        "12345678",
+		"123456789":       "12345678...",
+		"1234567é":        "1234567...", // the eighth byte is half of it
+		"123456é":         "123456é",
+		"12345日本":         "12345日...",
+		"1234567日本":       "1234567...",
+		"12345678日本":      "12345678...",
+		"12345\U0001F600": "12345...",
+		"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80": "\x80\x80\x80\x80...", // what is no text does not vanish
+	} {
+		if got := diag.Clip(text, 8); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestOp(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("running: %w", diag.Op(fs.ErrNotExist, "east", "reading the kubeconfig"))
@@ -60,8 +80,8 @@ func TestOp(t *testing.T) {
 		t.Error("the cause is lost")
 	}
 	outer := diag.Op(err, "", "federating")
-	if diag.Cluster(outer) != "east" || diag.Operation(outer) != "federating" {
-		t.Errorf("cluster %q, operation %q", diag.Cluster(outer), diag.Operation(outer))
+	if diag.Cluster(outer) != "east" || outer.Error() != "federating: "+err.Error() {
+		t.Errorf("cluster %q, %v", diag.Cluster(outer), outer)
 	}
 	if diag.Cluster(fs.ErrNotExist) != "" || diag.Cluster(nil) != "" {
 		t.Error("a cluster out of nowhere")

@@ -50,7 +50,8 @@ func (f *Forward) Err() error {
 }
 
 // Forward opens a port-forward to a port of a pod, on a free port of 127.0.0.1. It blocks
-// until it listens, at most 20 s, and lives until Close or the end of ctx. The pod sees
+// until it listens, at most 20 s, and lives until Close or the end of ctx, whose cause is in the
+// error. The pod sees
 // connections from its own loopback address.
 func (c *Client) Forward(ctx context.Context, ns, pod string, port int) (*Forward, error) {
 	operation := fmt.Sprintf("forwarding to port %d of pod %s/%s", port, ns, pod)
@@ -83,7 +84,7 @@ func (c *Client) Forward(ctx context.Context, ns, pod string, port int) (*Forwar
 		return nil, c.Explain(ended(ctx, f.err), operation)
 	case <-ctx.Done():
 		// A dial that is under way can not be interrupted; it ends by itself.
-		return nil, c.Explain(ctx.Err(), operation)
+		return nil, c.Explain(context.Cause(ctx), operation)
 	case <-deadline.C:
 		f.stop()
 		return nil, c.Explain(fmt.Errorf("not ready within %s", forwardTimeout), operation)
@@ -99,7 +100,7 @@ func (c *Client) Forward(ctx context.Context, ns, pod string, port int) (*Forwar
 
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	if err == nil {
 		return errors.New("the connection was closed")

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/run"
 )
 
@@ -78,8 +79,5 @@ func (e *StatusError) Error() string {
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(run.Redact(s)), "\n")
-	if len(line) > 200 {
-		line = line[:200] + "..."
-	}
-	return line
+	return diag.Clip(line, 200)
 }

@@ -4,10 +4,14 @@
 package plan
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/meshfed/meshfed/internal/graph"
 	"github.com/meshfed/meshfed/internal/state"
@@ -45,5 +49,37 @@ func BenchmarkPlanOf200(b *testing.B) {
 		if err := ui.RenderPlan(io.Discard, planned); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// crossroads says which clusters there are once two ask for it.
+type crossroads struct {
+	*hosted
+	all *sync.WaitGroup
+}
+
+func (c crossroads) List(context.Context) ([]string, error) {
+	met := make(chan struct{})
+	c.all.Done()
+	go func() {
+		c.all.Wait()
+		close(met)
+	}()
+	select {
+	case <-met:
+		return nil, nil
+	case <-time.After(10 * time.Second):
+		return nil, errors.New("nobody else asked")
+	}
+}
+
+func TestClustersAreAskedAtOnceWhetherTheyAnswer(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, example)
+	var all sync.WaitGroup
+	all.Add(2)
+	m.Provider = crossroads{&hosted{}, &all}
+	if live, err := m.live(t.Context(), []string{"west", "east"}); err != nil || len(live) > 0 {
+		t.Errorf("%v, %v", live, err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/meshfed/meshfed/certs"
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/bundle"
@@ -326,13 +328,22 @@ func (m *Mesh) Live(ctx context.Context) (map[string]*kube.Client, error) {
 }
 
 func (m *Mesh) live(ctx context.Context, names []string) (map[string]*kube.Client, error) {
+	clients, errs := make([]*kube.Client, len(names)), make([]error, len(names))
+	var group errgroup.Group
+	group.SetLimit(recoversAtOnce)
+	for i, name := range names {
+		group.Go(func() error {
+			clients[i], errs[i] = m.Client(ctx, name)
+			return nil
+		})
+	}
+	_ = group.Wait() // each has its own error
 	live := map[string]*kube.Client{}
 	var failed []error
-	for _, name := range names {
-		c, err := m.Client(ctx, name)
-		switch {
+	for i, name := range names {
+		switch err := errs[i]; {
 		case err == nil:
-			live[name] = c
+			live[name] = clients[i]
 		case !errors.Is(err, ErrNoCluster):
 			failed = append(failed, err)
 		}

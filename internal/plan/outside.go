@@ -11,14 +11,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/meshfed/meshfed/install"
 	"github.com/meshfed/meshfed/internal/cluster"
 	"github.com/meshfed/meshfed/internal/kube"
+	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/internal/state"
 	"github.com/meshfed/meshfed/topology"
 	"github.com/meshfed/meshfed/verify"
@@ -106,7 +109,7 @@ func (m *Mesh) getFromContainer(ctx context.Context, image, url, host string) (v
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() < engineFailed:
-		return verify.OutsideAnswer{}, err // curl's own: no HTTP answer came
+		return verify.OutsideAnswer{}, newCurlError(exit.ExitCode(), err) // no HTTP answer came
 	case err != nil:
 		return verify.OutsideAnswer{}, fmt.Errorf("%w: %w", verify.ErrNotSent, err)
 	}
@@ -123,6 +126,57 @@ func (m *Mesh) getFromContainer(ctx context.Context, image, url, host string) (v
 		headers[key] = response.Header.Get(key)
 	}
 	return verify.OutsideAnswer{Status: response.StatusCode, Body: body, Headers: headers}, nil
+}
+
+// curlError is a failure of curl's own in the words of curl, which errors.Is knows by what Go's
+// client would have said in its place: so both outside clients are judged alike.
+type curlError struct {
+	words string
+	// err is the engine's, reason what it means, nil where that is not known.
+	err, reason error
+}
+
+func newCurlError(code int, err error) curlError {
+	e := curlError{words: err.Error(), err: err}
+	var failed *run.Error
+	if errors.As(err, &failed) {
+		// The mark, and what had come of an answer, are around curl's own line.
+		for line := range strings.Lines(failed.Output) {
+			if strings.HasPrefix(line, "curl: ") {
+				e.words = strings.TrimSpace(line)
+			}
+		}
+	}
+	e.reason = curlReason(code, e.words)
+	return e
+}
+
+// Error implements error.
+func (e curlError) Error() string { return e.words }
+
+// Unwrap returns the engine's error and the reason.
+func (e curlError) Unwrap() []error {
+	if e.reason == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.reason}
+}
+
+// curlReason reads how a request ended from curl's exit code and words; nil where they do not
+// tell (https://curl.se/libcurl/c/libcurl-errors.html).
+func curlReason(code int, words string) error {
+	switch {
+	// While connecting, sending or receiving: the code says when, only the words say what.
+	case strings.Contains(words, "Connection reset by peer"), strings.Contains(words, "Broken pipe"):
+		return syscall.ECONNRESET
+	case code == 7: // nobody took the connection; why, later versions of curl do not say
+		return syscall.ECONNREFUSED
+	case code == 28:
+		return os.ErrDeadlineExceeded
+	case code == 52: // closed, and nothing was answered
+		return io.EOF
+	}
+	return nil
 }
 
 // endMark follows the answer in what curl prints.

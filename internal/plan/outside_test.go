@@ -19,6 +19,7 @@ import (
 	"github.com/meshfed/meshfed/internal/cluster/clustertest"
 	"github.com/meshfed/meshfed/internal/kube"
 	"github.com/meshfed/meshfed/internal/kube/kubetest"
+	"github.com/meshfed/meshfed/internal/probe"
 	"github.com/meshfed/meshfed/internal/run"
 	"github.com/meshfed/meshfed/topology"
 	"github.com/meshfed/meshfed/verify"
@@ -28,6 +29,7 @@ import (
 type curl struct {
 	cluster.Engine
 	prints string
+	says   string
 	code   int
 	err    error
 	args   []string
@@ -42,7 +44,11 @@ func (c *curl) Run(ctx context.Context, args ...string) (string, error) {
 		err = exec.CommandContext(ctx, "/bin/sh", "-c", fmt.Sprint("exit ", c.code)).Run()
 	}
 	if err != nil {
-		err = &run.Error{Command: "podman run", Output: "curl: it failed", Err: err}
+		says := "curl: it failed\n"
+		if c.says != "" {
+			says = "curl: " + c.says + "\n" + endMark // which curl writes in any case
+		}
+		err = &run.Error{Command: "podman run", Output: says, Err: err}
 	}
 	// As run.Command.Output does.
 	return strings.TrimRight(c.prints, "\r\n"), err
@@ -108,6 +114,37 @@ func TestCurlThatFails(t *testing.T) {
 			answer, err := m.getFromContainer(t.Context(), "node:1", "http://198.51.100.200", "shop.example")
 			if err == nil || errors.Is(err, verify.ErrNotSent) != test.notSent || answer.Status != 0 {
 				t.Errorf("%+v, %v", answer, err)
+			}
+		})
+	}
+}
+
+// TestHowCurlFailedIsClassified as the client of this host would be: a reset is a denial, and
+// a container must be able to see one.
+func TestHowCurlFailedIsClassified(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		code int
+		says string
+		want string
+	}{
+		"reset while receiving":  {56, "(56) Recv failure: Connection reset by peer", probe.ErrReset},
+		"reset while sending":    {55, "(55) Send failure: Connection reset by peer", probe.ErrReset},
+		"gone while sending":     {55, "(55) Send failure: Broken pipe", probe.ErrReset},
+		"reset in the handshake": {35, "(35) OpenSSL SSL_connect: Connection reset by peer in connection to 198.51.100.200:80", probe.ErrReset},
+		"closed":                 {52, "(52) Empty reply from server", probe.ErrClosed},
+		"nobody listens":         {7, "(7) Failed to connect to 198.51.100.200 port 80 after 0 ms: Couldn't connect to server", probe.ErrRefused},
+		"no answer":              {28, "(28) Operation timed out after 10001 milliseconds with 0 bytes received", probe.ErrTimeout},
+		"received nonsense":      {56, "(56) chunk hex-length char not a hex digit: 0x78", probe.ErrOther},
+		"half an answer":         {18, "(18) transfer closed with 6 bytes remaining to read", probe.ErrOther}, // who begins to answer refuses nothing
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMesh(t, example)
+			m.Engine = &curl{code: test.code, says: test.says}
+			_, err := m.getFromContainer(t.Context(), "node:1", "http://198.51.100.200", "shop.example")
+			if got := probe.Classify(err); got != test.want || err.Error() != "curl: "+test.says {
+				t.Errorf("%s, want %s: %v", got, test.want, err)
 			}
 		})
 	}

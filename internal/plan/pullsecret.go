@@ -35,12 +35,12 @@ func (m *Mesh) pullSecrets(cluster string, in install.Mesh) pullSecrets {
 }
 
 // login is what this host knows to log in to the mirror, as a secret holds it.
-func (m *Mesh) login() (map[string][]byte, error) {
+func (m *Mesh) login(ctx context.Context) (map[string][]byte, error) {
 	host, path, _ := m.Topology.MirrorHost()
 	if host == "" {
 		host = "docker.io"
 	}
-	config, err := registry.Login(context.Background(), host, path) // which ends by itself
+	config, err := registry.Login(ctx, host, path)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 package plan
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -112,15 +114,15 @@ func TestPullSecretsWithoutLogin(t *testing.T) {
 	if text := err.Error() + strings.Join(diag.Hints(err), ""); strings.Contains(text, password) || diag.Cluster(err) != "west" {
 		t.Errorf("%s", text)
 	}
-	if _, err := m.login(); err == nil {
+	if _, err := m.login(t.Context()); err == nil {
 		t.Error("there is a login")
 	}
 	// Without a mirror the nodes pull from Docker Hub.
 	m.Topology.Spec.Images.Mirror = ""
-	_, err = m.login()
+	_, err = m.login(t.Context())
 	hinted(t, err, "docker.io", "docker login docker.io")
 	loggedIn(t, "https://index.docker.io/v1/ "+password)
-	if data, err := m.login(); err != nil || !strings.Contains(string(data[corev1.DockerConfigJsonKey]), password) {
+	if data, err := m.login(t.Context()); err != nil || !strings.Contains(string(data[corev1.DockerConfigJsonKey]), password) {
 		t.Errorf("%v", err)
 	}
 }
@@ -164,5 +166,23 @@ func TestPullSecretComesBeforePods(t *testing.T) {
 		if strings.HasPrefix(s.ID, "pull-secret") {
 			t.Errorf("%s without a name", s.ID)
 		}
+	}
+}
+
+// TestALoginHasTheCallersTime: a helper that waits for somebody to type must not use up more.
+func TestALoginHasTheCallersTime(t *testing.T) {
+	m, _ := withSecret(t, "mirror.example:5000/mesh")
+	dir := t.TempDir()
+	for file, text := range map[string]string{"config.json": `{"credsStore": "slow"}`, "docker-credential-slow": "#!/bin/sh\nsleep 3 2>/dev/null >/dev/null\nexit 1\n"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("DOCKER_CONFIG", dir)
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := m.login(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/meshfed/meshfed/topology"
 )
 
-// recoversAtOnce bounds how many clusters are asked side by side who they are.
+// recoversAtOnce bounds how many clusters are asked side by side, who they are or for anything.
 const recoversAtOnce = 16
 
 // Recover finds out, from clusters that exist, what this and other commands must know before

@@ -53,13 +53,14 @@ func Stop(err error) error {
 // wraps it. When the deadline passes, the error reads "waiting for <What>: not within
 // 2m0s; last seen: <state or error>" and wraps ErrDeadline and look's last error; when ctx
 // ends, it wraps ctx's error with the same last state. The context that look receives
-// ends at the deadline too, so a look that respects it can not outlast the wait.
+// ends at the deadline too, so a look that respects it can not outlast the wait; its cause says
+// which wait that was.
 func Until(ctx context.Context, o Options, look func(ctx context.Context) (done bool, state string, err error)) error {
 	w := wait{Options: o, seen: "nothing yet"}
 	bounded := ctx
 	if o.Deadline > 0 {
 		var cancel context.CancelFunc
-		bounded, cancel = context.WithTimeoutCause(ctx, o.Deadline, ErrDeadline)
+		bounded, cancel = context.WithTimeoutCause(ctx, o.Deadline, &endedError{text: o.over(), cause: ErrDeadline})
 		defer cancel()
 	}
 	for {
@@ -127,8 +128,13 @@ func (w *wait) ended(parent context.Context) error {
 		e.text = fmt.Sprintf("waiting for %s: %v; last seen: %s", w.What, e.cause, w.seen)
 		return e
 	}
-	e.text = fmt.Sprintf("waiting for %s: not within %s; last seen: %s", w.What, w.Deadline, w.seen)
+	e.text = fmt.Sprintf("%s; last seen: %s", w.over(), w.seen)
 	return e
+}
+
+// over says which deadline has passed.
+func (o Options) over() string {
+	return fmt.Sprintf("waiting for %s: not within %s", o.What, o.Deadline)
 }
 
 // endedError wraps both why the wait ended and the last error of look, so that hints and

@@ -155,3 +155,17 @@ func TestObserveIsToldChangesOnly(t *testing.T) {
 		}
 	})
 }
+
+// TestALookThatIsCutOffKnowsByWhat: what it says is all that some callers show.
+func TestALookThatIsCutOffKnowsByWhat(t *testing.T) {
+	t.Parallel()
+	var cause error
+	_ = poll.Until(t.Context(), poll.Options{What: "the door", Deadline: 10 * time.Millisecond}, func(ctx context.Context) (bool, string, error) {
+		<-ctx.Done()
+		cause = context.Cause(ctx)
+		return false, "", cause
+	})
+	if !errors.Is(cause, poll.ErrDeadline) || cause.Error() != "waiting for the door: not within 10ms" {
+		t.Errorf("%v", cause)
+	}
+}

@@ -339,7 +339,7 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := Keychain().Resolve(ref.Context())
+	found, err := hostLogins(answerWithin).Resolve(ref.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -155,11 +155,7 @@ func (o Options) causeOf(host string, err error) cause {
 // brief cuts what a registry answered: some send whole pages.
 func brief(text string) string {
 	const most = 300
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > most {
-		text = text[:most] + "..."
-	}
-	return text
+	return diag.Clip(strings.Join(strings.Fields(text), " "), most)
 }
 
 // networkCause knows failures before the registry has answered.

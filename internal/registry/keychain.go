@@ -24,11 +24,6 @@ import (
 // ErrNoLogin means that this host has no login for a registry.
 var ErrNoLogin = errors.New("this host has no login for the registry")
 
-// Keychain has the logins of this host: what docker login and podman login have kept,
-// credential helpers of docker included, which get 10 s. A login for a part of a registry comes
-// before one for all of it.
-func Keychain() authn.Keychain { return hostLogins(answerWithin) }
-
 // Login is the login of this host for a path of one registry, as the data of a Secret of type
 // kubernetes.io/dockerconfigjson. Other logins are not in it. It is kept under the name by which
 // nodes look for it: the registry's, or the part of it that the login is for. The error is an

@@ -29,7 +29,8 @@ type logins struct {
 	asked map[string]*answer
 }
 
-// hostLogins are those that docker and podman have kept on this host.
+// hostLogins are those that docker login and podman login have kept on this host, credential helpers
+// of docker included. A login for a part of a registry comes before one for all of it.
 func hostLogins(within time.Duration) *logins {
 	kept := podmanFiles(os.Getenv)
 	return &logins{

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/meshfed/meshfed/internal/diag"
 	"github.com/meshfed/meshfed/internal/poll"
 )
 
@@ -140,9 +141,5 @@ func endGroup(ctx context.Context, group int) {
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	s = s[strings.LastIndexByte(s, '\n')+1:]
-	const most = 300
-	if len(s) > most {
-		s = s[:most] + "..."
-	}
-	return s
+	return diag.Clip(s, 300)
 }

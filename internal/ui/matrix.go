@@ -3,11 +3,7 @@
 
 package ui
 
-import (
-	"fmt"
-	"io"
-	"strings"
-)
+import "strings"
 
 // Matrix is what was found between clusters.
 type Matrix struct {
@@ -31,20 +27,10 @@ type Cell struct {
 // them are shown as a grid.
 const listed = 12
 
-// WriteMatrix writes a row for each ordered pair with a column for each suite, or, where that is
+// matrix writes a row for each ordered pair with a column for each suite, or, where that is
 // too wide, a row for each suite with a column for each pair, and when
 // there are many pairs or little room, a grid of clusters with one character for each suite
 // in each cell. Nothing is wider than the output but a name that is.
-func WriteMatrix(w io.Writer, matrix Matrix) error {
-	out := outputOf(w)
-	var b strings.Builder
-	out.matrix(&b, matrix)
-	if _, err := io.WriteString(out, b.String()); err != nil {
-		return fmt.Errorf("writing matrix: %w", err)
-	}
-	return nil
-}
-
 func (o *Output) matrix(b *strings.Builder, matrix Matrix) {
 	pairs := len(matrix.Clusters) * (len(matrix.Clusters) - 1)
 	if pairs <= listed {

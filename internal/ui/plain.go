@@ -4,7 +4,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -141,14 +140,4 @@ func shortID(id, cluster string) string {
 		return id
 	}
 	return strings.TrimSuffix(id, "@"+cluster)
-}
-
-// JSONLines returns an observer that writes every event as one line of JSON.
-func JSONLines(w io.Writer) func(graph.Event) {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return func(e graph.Event) {
-		// Progress that can't be written must not stop the work.
-		_ = encoder.Encode(e)
-	}
 }

@@ -120,17 +120,6 @@ func (p *Progress) Done(name string, err error) {
 	p.above(p.out.draw(symbolDone)+" ", fmt.Sprintf("%s in %s", name, took))
 }
 
-// Write puts whole lines above the progress, where they stay.
-func (p *Progress) Write(data []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.out.Terminal || p.closed {
-		return p.out.Write(data)
-	}
-	p.live.draw(printable(string(data)), p.frame())
-	return len(data), nil
-}
-
 // Close stops drawing and takes the bar away; what has been done stays on the screen.
 // Calling it again does nothing.
 func (p *Progress) Close() {

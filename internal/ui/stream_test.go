@@ -6,6 +6,7 @@ package ui
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"os"
@@ -64,8 +65,12 @@ func stream(t *testing.T) []graph.Event {
 	const path = "testdata/events.jsonl"
 	if *record {
 		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
 		for _, e := range played(t, fakeSteps()) {
-			JSONLines(&b)(e)
+			if err := encoder.Encode(e); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)

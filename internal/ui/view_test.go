@@ -6,7 +6,6 @@ package ui
 import (
 	"bytes"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,22 +22,6 @@ func TestPlain(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func TestJSONLinesComeBackAsTheyWere(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	observe := JSONLines(&b)
-	for _, e := range stream(t) {
-		observe(e)
-	}
-	want, err := os.ReadFile("testdata/events.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Error("reading and writing the recorded events changes them")
-	}
 }
 
 // frames plays recorded events and returns what the terminal shows at each time.

@@ -13,10 +13,6 @@ const ProbeRepository = "ghcr.io/meshfed/probe"
 // place; any other build knows the tag only.
 func ProbeImage() string { return Get().ProbeImage }
 
-// ProbeTag is the same image by its tag alone: how bundles and mirrors name it, which hold it
-// for one architecture only, or built from source, and so under another digest.
-func ProbeTag() string { return probeImage(Get().Version, "") }
-
 func probeImage(number, digest string) string {
 	// A tag has no +, which begins build metadata in a version.
 	name := ProbeRepository + ":" + strings.ReplaceAll(number, "+", "_")

@@ -26,6 +26,7 @@ import (
 func made(n, suites int, ends func(i int) verify.Status) *verify.Report {
 	r := &verify.Report{
 		APIVersion: "meshfed.io/v1alpha1", Kind: verify.Kind, Tool: "meshfed 0.1.0 (abc)", Topology: "usmesh", Substitutions: []string{"one in place of another"},
+		Restored:  []string{"scaled a gateway back"},
 		StartedAt: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), DurationSeconds: 7.25, Summary: map[verify.Status]int{},
 	}
 	for i := range n {
@@ -129,7 +130,7 @@ func TestPageHasEveryCheckWithItsEvidence(t *testing.T) {
 	if n := checksIn(text); n != len(r.Checks) {
 		t.Errorf("%d checks are drawn of %d", n, len(r.Checks))
 	}
-	for _, words := range []string{"failed", "one in place of another", "docs/checks.md#fed001", "7.2 s", "meshfed 0.1.0", "2026-11-22 08:00:00 UTC", "10.0.0.1"} {
+	for _, words := range []string{"failed", "one in place of another", "restored what a killed run had left: scaled a gateway back", "docs/checks.md#fed001", "7.2 s", "meshfed 0.1.0", "2026-11-22 08:00:00 UTC", "10.0.0.1"} {
 		if !strings.Contains(plain, words) {
 			t.Errorf("%q is missing", words)
 		}
