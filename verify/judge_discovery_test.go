@@ -122,6 +122,9 @@ func TestWeightsAndLocalityJudgements(t *testing.T) {
 
 		{"all local", load("echo", Load{Sent: 200, Answers: map[string]int{"west": 200}}), "weights-share", "west", "east", "even", Fail, "LOC008"},
 		{"even though 3:1", load("heavy-east", Load{Sent: 200, Answers: map[string]int{"west": 100, "east": 100}}), "weights-share", "west", "east", "3:1 for east", Fail, "LOC008"},
+		{"late ones may be the peer's", load("echo", Load{Sent: 200, Lost: 50, Answers: map[string]int{"west": 120, "east": 30}}), "weights-share", "west", "east", "even", Inconclusive, ""},
+		{"late ones are too few", load("echo", Load{Sent: 200, Lost: 10, Answers: map[string]int{"west": 160, "east": 30}}), "weights-share", "west", "east", "even", Fail, "LOC008"},
+		{"too many answers, late ones or not", load("echo", Load{Sent: 200, Lost: 50, Answers: map[string]int{"west": 20, "east": 130}}), "weights-share", "west", "east", "even", Fail, "LOC008"},
 		{"within chance", load("echo", Load{Sent: 200, Answers: map[string]int{"west": 80, "east": 120}}), "weights-share", "west", "east", "even", Pass, ""},
 		{"too few", load("echo", Load{Sent: 99, Answers: map[string]int{"west": 49, "east": 50}}), "weights-share", "west", "east", "even", Inconclusive, ""},
 		{"no weight", view("echo", near("west", 1)), "weights-share", "west", "east", "even", Inconclusive, ""},

@@ -17,7 +17,10 @@ import (
 // Settings of the probe's own DestinationRules. They belong to the probe and not to the
 // mesh, and stand in the report beside what was measured under them.
 const (
+	// connectTimeout is what a failover waits for an address that is gone; patientTimeout is that of
+	// services that nothing happens to, where it only has to end before the caller does.
 	connectTimeout    = "1s"
+	patientTimeout    = "4s"
 	consecutiveErrors = 5
 	ejectionInterval  = "500ms"
 	ejectionTime      = "2s"
@@ -92,7 +95,7 @@ func (o objects) service(s service) client.Object {
 // destination is a DestinationRule; the one for all hosts turns locality off.
 func (o objects) destination(name, host string, p policy) client.Object {
 	traffic := map[string]any{
-		"connectionPool": map[string]any{"tcp": map[string]any{"connectTimeout": connectTimeout}},
+		"connectionPool": map[string]any{"tcp": map[string]any{"connectTimeout": p.connect()}},
 		"loadBalancer":   map[string]any{"simple": "ROUND_ROBIN", "localityLbSetting": map[string]any{"enabled": p.Locality}},
 	}
 	if p.Outlier {

@@ -46,6 +46,15 @@ type policy struct {
 	Timeout bool
 }
 
+// connect is how long a connection may take. A loaded machine is slow and not broken: where no
+// endpoint goes away, a short limit would only turn slow answers into lost ones.
+func (p policy) connect() string {
+	if p.Outlier {
+		return connectTimeout
+	}
+	return patientTimeout
+}
+
 // service is one Service of the probe. It has the same name and selector in every cluster;
 // which pods it selects there is decided by their labels.
 type service struct {
