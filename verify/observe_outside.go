@@ -82,6 +82,11 @@ func (s *session) observeOutside(ctx context.Context) {
 		}
 	}
 	_ = g.Wait() // each call keeps its own problem
+	for _, o := range s.mesh.Outside {
+		if o.Done != nil {
+			o.Done()
+		}
+	}
 	s.record(FactOutside, began, func(w *World) { w.Outside, w.OutsideClients = all, clients })
 }
 

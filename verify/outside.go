@@ -41,6 +41,9 @@ type Outside struct {
 	// Get sends one GET with a Host header and follows no redirect. An error means that no HTTP
 	// answer came; one that wraps ErrNotSent, that none was asked for.
 	Get func(ctx context.Context, url, host string) (OutsideAnswer, error)
+	// Done ends what Get has started and blocks until nothing of it is left; Get may start it again.
+	// May be nil.
+	Done func()
 }
 
 // OutsideAnswer is an HTTP answer, whatever its status.

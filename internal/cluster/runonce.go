@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -26,19 +27,29 @@ type RunSpec struct {
 	Entrypoint string
 	// Args of the entrypoint.
 	Args []string
+	// Stdin and Stdout are the program's where it has a Stdin.
+	Stdin  io.Reader
+	Stdout io.Writer
 }
 
 // cleanTime bounds the removal of a container that was interrupted.
 const cleanTime = 20 * time.Second
 
 // RunOnce runs a container, blocks until it ends, removes it and returns what it wrote to
-// stdout. When it fails, or ctx ends, no container is left, and the error holds the last line
+// stdout, unless that was given. When it fails, or ctx ends, no container is left, and the error holds the last line
 // that it wrote. One of the same name and labels that a killed process left is replaced.
 func RunOnce(ctx context.Context, e Engine, s RunSpec) (string, error) {
 	if len(s.Labels) == 0 {
 		return "", fmt.Errorf("running container %s: it has no labels to be known by", s.Name)
 	}
 	args := []string{"run", "--rm", "--pull", "never", "--name", s.Name, "--network", s.Network}
+	run := e.Run
+	if s.Stdin != nil {
+		args = append(args, "--interactive")
+		run = func(ctx context.Context, args ...string) (string, error) {
+			return "", e.Pipe(ctx, s.Stdin, s.Stdout, args...)
+		}
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.Labels)) {
 		args = append(args, "--label", key+"="+s.Labels[key])
 	}
@@ -46,10 +57,10 @@ func RunOnce(ctx context.Context, e Engine, s RunSpec) (string, error) {
 		args = append(args, "--entrypoint", s.Entrypoint)
 	}
 	args = append(append(args, s.Image), s.Args...)
-	out, err := e.Run(ctx, args...)
+	out, err := run(ctx, args...)
 	if said(err, "already in use") {
 		if err = s.removeLeftover(ctx, e, err); err == nil {
-			out, err = e.Run(ctx, args...)
+			out, err = run(ctx, args...)
 		}
 	}
 	if err == nil {
