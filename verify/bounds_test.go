@@ -21,8 +21,9 @@ import (
 
 // crowd counts what is under way at the probes of many clusters.
 type crowd struct {
-	// want holds answers back until so many are asked for at once.
-	want int
+	// want holds answers back until so many are asked for at once, patience at the longest.
+	want     int
+	patience time.Duration
 
 	mu        sync.Mutex
 	now, most int
@@ -57,10 +58,9 @@ func (c *crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/run" || r.URL.Path == "/tls":
 		c.enter()
 		defer c.leave()
-		for began := time.Now(); !c.full() && time.Since(began) < 10*time.Second; {
+		for began := time.Now(); !c.full() && time.Since(began) < c.patience; {
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	_ = json.NewEncoder(w).Encode(probe.RunReport{ID: "1", Done: true, Outcomes: []probe.Outcome{{Status: 200, Count: 1}}})
 }
@@ -115,13 +115,13 @@ func TestManyClustersAreAskedInTurn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if !strings.HasPrefix(name, "steady") {
-				few := &crowd{want: tc.three}
+				few := &crowd{want: tc.three, patience: 10 * time.Second}
 				tc.ask(crowded(t, 3, few), t.Context())
 				if few.most != tc.three {
 					t.Errorf("three clusters: %d at once, not all %d", few.most, tc.three)
 				}
 			}
-			many := &crowd{}
+			many := &crowd{want: tc.bound + 1, patience: 50 * time.Millisecond}
 			tc.ask(crowded(t, 8, many), t.Context())
 			if many.most > tc.bound || many.most < 2 {
 				t.Errorf("eight clusters: %d at once, at most %d", many.most, tc.bound)
