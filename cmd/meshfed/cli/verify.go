@@ -41,6 +41,8 @@ func (a *app) verify() *cobra.Command {
 			if err := a.checkDisruptive(); err != nil {
 				return err
 			}
+			// A watch outlives restarts of nodes, and a cut changes what the engine says of them.
+			a.looksOnly = !watching.on && !a.disruptive
 			ctx := cmd.Context()
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
 				return usage(bothGiven())
