@@ -58,6 +58,8 @@ type OutsideAnswer struct {
 // says nothing about the mesh.
 var ErrNotSent = errors.New("the request was not sent")
 
+var errCutShort = errors.New("the answer broke off in its body")
+
 // FromHost is the client in this process. It asks no proxy of the environment.
 func FromHost(urls map[string]string) Outside {
 	return Outside{Name: OutsideHost, URL: urls, Get: get}
@@ -81,7 +83,8 @@ func get(ctx context.Context, url, host string) (OutsideAnswer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, outsideBody))
 	if err != nil {
-		return OutsideAnswer{}, fmt.Errorf("reading the body: %w", err)
+		// Whoever had begun to answer denied nothing, however it ended.
+		return OutsideAnswer{}, fmt.Errorf("%w: %s", errCutShort, err.Error())
 	}
 	answer := OutsideAnswer{Status: resp.StatusCode, Body: body, Headers: map[string]string{}}
 	for name := range resp.Header {

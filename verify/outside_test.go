@@ -217,6 +217,9 @@ func TestTheHostSpeaksAsItIsTold(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere", http.StatusFound)
 		case "/long":
 			_, _ = io.WriteString(w, strings.Repeat("x", 2*outsideBody))
+		case "/half":
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "hal")
 		default:
 			http.Error(w, "RBAC: "+r.Host, http.StatusForbidden)
 		}
@@ -234,7 +237,11 @@ func TestTheHostSpeaksAsItIsTold(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes, %v", path, a.Status, len(a.Body), err)
 		}
 	}
-	_, err := client.Get(t.Context(), "http://127.0.0.1:1/", "")
+	_, err := client.Get(t.Context(), server.URL+"/half", "")
+	if got := (OutsideAnswer{}).outcome(err); got.Error != probe.ErrOther || denied(got) {
+		t.Errorf("half an answer is no denial: %+v", got)
+	}
+	_, err = client.Get(t.Context(), "http://127.0.0.1:1/", "")
 	if got := (OutsideAnswer{}).outcome(err); got.Error != probe.ErrRefused || errors.Is(err, ErrNotSent) {
 		t.Errorf("nobody listens: %+v", got)
 	}
