@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,9 +153,21 @@ func (d *disruption) fail(ctx context.Context) error {
 		}
 	}
 	if d.kind == FaultNetwork {
-		return d.mesh.Network.Cut(ctx, d.m.name, d.severed(), time.Until(until))
+		return d.cut(ctx, until)
 	}
 	return d.crash(ctx)
+}
+
+// cut gives the engine as long as a fault may take to be made: one that hangs would outlast it.
+func (d *disruption) cut(ctx context.Context, until time.Time) error {
+	within := cmp.Or(d.options.within, undoWithin)
+	bounded, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := d.mesh.Network.Cut(bounded, d.m.name, d.severed(), time.Until(until))
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: not made within %s: %w", d.what(), within, err)
+	}
+	return err
 }
 
 // targets are the objects that the fault changes, as they are now: every Deployment behind the

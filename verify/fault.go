@@ -33,7 +33,7 @@ const (
 	FaultNetwork = "network"
 )
 
-// undoWithin bounds the tries to undo a fault, so that a refusal is reported and not waited for.
+// undoWithin bounds the tries to make or undo a fault, so that a refusal is reported and not waited for.
 const undoWithin = 20 * time.Second
 
 // Fault is one entry of the journal: what was changed, and what it was before.

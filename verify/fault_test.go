@@ -372,6 +372,28 @@ func TestACutWithoutAnEngine(t *testing.T) {
 	}
 }
 
+// hangs is an engine that takes a command and does not end.
+type hangs struct{ wiring }
+
+func (*hangs) Cut(ctx context.Context, _ string, _ []string, _ time.Duration) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestAnEngineThatHangsHoldsNothingUp: the cut is given up in time, says so, and is taken back.
+func TestAnEngineThatHangsHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	network := &hangs{}
+	d, _ := broken(t, FaultNetwork, network)
+	d.options.within = 50 * time.Millisecond
+	if err := d.fail(t.Context()); err == nil || !strings.Contains(err.Error(), "cutting east off from west: not made within 50ms") {
+		t.Errorf("error %v", err)
+	}
+	if err := d.mend(t.Context()); err != nil || !slices.Contains(network.calls, "mend east") {
+		t.Errorf("%v, calls %q", err, network.calls)
+	}
+}
+
 // TestACutSparesWhomItDoesNotApplyTo: a cluster of the user's own stays as it is.
 func TestACutSparesWhomItDoesNotApplyTo(t *testing.T) {
 	t.Parallel()
