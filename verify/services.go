@@ -44,12 +44,14 @@ type policy struct {
 	// Timeout bounds a request in the caller's Envoy, where there are no retries: one that hangs
 	// on a dead connection counts against the endpoint only if Envoy itself gives it up.
 	Timeout bool
+	// Leaves says that an endpoint goes away, so that a connection to it is to be given up soon.
+	Leaves bool
 }
 
 // connect is how long a connection may take. A loaded machine is slow and not broken: where no
 // endpoint goes away, a short limit would only turn slow answers into lost ones.
 func (p policy) connect() string {
-	if p.Outlier {
+	if p.Leaves {
 		return connectTimeout
 	}
 	return patientTimeout
@@ -106,7 +108,7 @@ func (f faultKind) disruptive() bool { return f.Name == FaultGateway || f.Name =
 
 // policy is how Istio treats the services of the kind.
 func (f faultKind) policy() policy {
-	return policy{Locality: !f.disruptive(), Outlier: true, Retries: f.Retries, Timeout: f.disruptive() && !f.Retries}
+	return policy{Locality: !f.disruptive(), Outlier: true, Retries: f.Retries, Timeout: f.disruptive() && !f.Retries, Leaves: true}
 }
 
 // faultKinds are the faults, each under the probe's own policy and under Istio's default
