@@ -245,3 +245,39 @@ func TestALoadThatEndsBeforeItsTrialIsInconclusive(t *testing.T) {
 		}
 	}
 }
+
+// TestALoadThatLostSomethingIsSentAgain, once: a moment in which the machine is slow is no fault, and
+// what is broken shows again.
+func TestALoadThatLostSomethingIsSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		losing int64 // so many loads to the local service lose something
+		sent   int64
+		want   Status
+	}{"none": {0, 1, Pass}, "for a moment": {1, 2, Pass}, "always": {9, 2, Inconclusive}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeMesh(t)
+			var sent atomic.Int64
+			f.alter = func(c string, r role, q probe.RunRequest, healthy []probe.Outcome) []probe.Outcome {
+				if c != "west" || r != roleCaller || !strings.Contains(q.URL, "//"+serviceLocal+".") || sent.Add(1) > test.losing {
+					return healthy
+				}
+				healthy[0].Count -= 4
+				return append(healthy, probe.Outcome{Status: http.StatusServiceUnavailable, Count: 4})
+			}
+			r, err := Run(t.Context(), f.mesh, Options{Suites: []string{SuiteLocality}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range r.Checks {
+				if c.ID == "locality-answers" && c.From == "west" && c.Status != test.want {
+					t.Errorf("%s: %s", c.Status, c.Message)
+				}
+			}
+			if sent.Load() != test.sent {
+				t.Errorf("the load was sent %d times, want %d", sent.Load(), test.sent)
+			}
+		})
+	}
+}
