@@ -175,6 +175,9 @@ func (r Result) evidence(l Load) Result {
 	if l.Sent == 0 {
 		return r
 	}
+	if l.LostBefore > 0 {
+		r = r.with("lostBefore", l.LostBefore)
+	}
 	return r.with("host", l.Host).with("sent", l.Sent).with("answers", l.Answers).with("lost", l.Lost).
 		with("unknown", l.Unknown).with("outcomes", described(l.Outcomes))
 }

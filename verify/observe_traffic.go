@@ -101,9 +101,9 @@ func (s *session) loads(ctx context.Context, count int, services []string) map[L
 func (s *session) load(ctx context.Context, from, svc string, count int) Load {
 	m := s.members[from]
 	h := host(m.namespace, svc)
-	began := time.Now()
+	began, before := time.Now(), 0
 	for again := false; ; again = true {
-		l := Load{Problem: m.why(), Host: h, Answers: map[string]int{}}
+		l := Load{Problem: m.why(), Host: h, Answers: map[string]int{}, LostBefore: before}
 		if l.Problem != "" {
 			return l
 		}
@@ -118,6 +118,7 @@ func (s *session) load(ctx context.Context, from, svc string, count int) Load {
 		if l.Lost == 0 || again || s.oneLook || time.Since(began) >= loadWithin {
 			return l
 		}
+		before = l.Lost
 	}
 }
 

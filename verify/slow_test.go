@@ -271,8 +271,11 @@ func TestALoadThatLostSomethingIsSentAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, c := range r.Checks {
-				if c.ID == "locality-answers" && c.From == "west" && c.Status != test.want {
-					t.Errorf("%s: %s", c.Status, c.Message)
+				if c.ID != "locality-answers" || c.From != "west" {
+					continue
+				}
+				if before, said := c.Evidence["lostBefore"]; c.Status != test.want || said != (test.losing > 0) || said && before != 4 {
+					t.Errorf("%s: %s, lost before: %v", c.Status, c.Message, before)
 				}
 			}
 			if sent.Load() != test.sent {

@@ -290,7 +290,9 @@ type Load struct {
 	// gives; Unknown are 2xx of something that is no probe pod; Lost is the rest.
 	Answers       map[string]int
 	Unknown, Lost int
-	Outcomes      []probe.Outcome
+	// LostBefore is what the first try lost, where this is the second.
+	LostBefore int
+	Outcomes   []probe.Outcome
 }
 
 // Within is a call inside of one cluster that every suite rests on, and what may keep it out.

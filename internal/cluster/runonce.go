@@ -36,7 +36,7 @@ type RunSpec struct {
 const cleanTime = 20 * time.Second
 
 // RunOnce runs a container, blocks until it ends, removes it and returns what it wrote to
-// stdout, unless that was given. When it fails, or ctx ends, no container is left, and the error holds the last line
+// stdout, unless it was given one. When it fails, or ctx ends, no container is left, and the error holds the last line
 // that it wrote. One of the same name and labels that a killed process left is replaced.
 func RunOnce(ctx context.Context, e Engine, s RunSpec) (string, error) {
 	if len(s.Labels) == 0 {
