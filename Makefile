@@ -47,9 +47,7 @@ images: build # A registry where one can be reached, else the bundle.
 
 .PHONY: demo
 demo: images ## From a topology file to a proven two-cluster mesh
-	@# Two busy cores lose more requests than the default allows while they switch; the report counts them.
-	@# Another file says itself what it allows.
-	@bin/meshfed up -f $(TOPOLOGY) --verify full $(if $(filter examples/two-clusters/topology.yaml,$(TOPOLOGY)),--set spec.verify.failover.lostAtMost=200)
+	@bin/meshfed up -f $(TOPOLOGY) --verify full
 	@echo "  make demo-down    remove it all, the root key too"
 
 .PHONY: demo-down

@@ -59,8 +59,8 @@ type Failover struct {
 	// the rest is for loaded ones.
 	Within Duration `json:"within"`
 	// LostAtMost is a count of failed requests, 0 to 100000. Default: 40. That is two seconds at the
-	// default rate: five errors in a row, what is under way until a connection times out (1s), and
-	// as much again for a second try of the endpoint that is still away.
+	// default rate: five errors in a row, what waits for a backend that is gone or a connection that is
+	// slow to open until the application gives up (2s), and a second try of a backend that was ejected.
 	LostAtMost int `json:"lostAtMost"`
 	// BackWithin is the time to steady answers as before, after repair, 1s to 1h. Default: 60s. In
 	// that a pod starts on a loaded machine and an ejection, two seconds longer each time, ends.

@@ -76,8 +76,12 @@ func TestTimesOfADisruptiveFault(t *testing.T) {
 	if got := sw.Evidence["steadySeconds"]; got != 0.2 || sw.Message != "west alone answered, steadily, 200ms after the network to east went away" {
 		t.Errorf("steady after %v s: %s", got, sw.Message)
 	}
-	if policy, ok := sw.Evidence["policy"].(map[string]any); !ok || policy["connectTimeout"] != "1s" {
-		t.Error("the probe's own policy is missing")
+	// A connection is given up soon only where nothing else tells that the other side is gone.
+	for variant, want := range map[string]string{"errors": "4s", "away, default retries": "4s", FaultGateway: "1s", FaultNetwork: "1s"} {
+		policy, _ := find(t, w, "failover-switch", "west", "east", variant).Evidence["policy"].(map[string]any)
+		if policy["connectTimeout"] != want {
+			t.Errorf("%s: the report says that a connection may take %v, want %s", variant, policy["connectTimeout"], want)
+		}
 	}
 	if got := find(t, w, "failover-back", "west", "east", FaultNetwork).Evidence["backSeconds"]; got != 0.5 {
 		t.Errorf("back after %v s, want 0.5", got)

@@ -17,8 +17,9 @@ import (
 // Settings of the probe's own DestinationRules. They belong to the probe and not to the
 // mesh, and stand in the report beside what was measured under them.
 const (
-	// connectTimeout is what a failover waits for an address that is gone; patientTimeout is that of
-	// services that nothing happens to, where it only has to end before the caller does.
+	// connectTimeout is what a failover waits for an address that says nothing any more; patientTimeout
+	// is that of all others. It is longer than the deadline of the calling application: what is slow to
+	// open serves the requests after it, where a connection that is given up is opened again and again.
 	connectTimeout    = "1s"
 	patientTimeout    = "4s"
 	consecutiveErrors = 5
@@ -123,7 +124,7 @@ func (o objects) noRetries(s service) client.Object {
 func policyEvidence(f faultKind) map[string]any {
 	p := f.policy()
 	evidence := map[string]any{
-		"retries": "none", "fault": f.words(), "locality": p.Locality, "connectTimeout": connectTimeout, "consecutive5xxErrors": consecutiveErrors,
+		"retries": "none", "fault": f.words(), "locality": p.Locality, "connectTimeout": p.connect(), "consecutive5xxErrors": consecutiveErrors,
 		"interval": ejectionInterval, "baseEjectionTime": ejectionTime, "maxEjectionPercent": 100,
 	}
 	if p.Retries {

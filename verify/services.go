@@ -44,14 +44,15 @@ type policy struct {
 	// Timeout bounds a request in the caller's Envoy, where there are no retries: one that hangs
 	// on a dead connection counts against the endpoint only if Envoy itself gives it up.
 	Timeout bool
-	// Leaves says that an endpoint goes away, so that a connection to it is to be given up soon.
-	Leaves bool
+	// Silent says that an endpoint goes silent and istiod goes on naming it, so that only a connection
+	// that is given up soon shows it.
+	Silent bool
 }
 
-// connect is how long a connection may take. A loaded machine is slow and not broken: where no
-// endpoint goes away, a short limit would only turn slow answers into lost ones.
+// connect is how long a connection may take. A loaded machine is slow and not broken: a short limit
+// would turn slow answers into lost ones, and with outlier detection eject the cluster that is slow.
 func (p policy) connect() string {
-	if p.Leaves {
+	if p.Silent {
 		return connectTimeout
 	}
 	return patientTimeout
@@ -108,7 +109,7 @@ func (f faultKind) disruptive() bool { return f.Name == FaultGateway || f.Name =
 
 // policy is how Istio treats the services of the kind.
 func (f faultKind) policy() policy {
-	return policy{Locality: !f.disruptive(), Outlier: true, Retries: f.Retries, Timeout: f.disruptive() && !f.Retries, Leaves: true}
+	return policy{Locality: !f.disruptive(), Outlier: true, Retries: f.Retries, Timeout: f.disruptive() && !f.Retries, Silent: f.disruptive()}
 }
 
 // faultKinds are the faults, each under the probe's own policy and under Istio's default

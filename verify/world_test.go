@@ -225,6 +225,7 @@ func healthyCluster(w *World, c, peer string, i int) {
 		if f.disruptive() {
 			l = testLine(c, peer, 10, 30, phase{10, alternating}, phase{2, 2}, phase{23, 0}, phase{15, alternating})
 		}
+		l.Policy = policyEvidence(f)
 		w.Lines[LineKey{c, peer, f.variant()}] = l
 	}
 	w.Disruptive = true
@@ -260,7 +261,7 @@ type phase struct{ buckets, outcome int }
 const alternating = 3
 
 func testLine(from, to string, fault, repair int, phases ...phase) Line {
-	l := Line{Rate: 20, Policy: policyEvidence(faultKinds(false)[0]), Clusters: []string{from, to, from},
+	l := Line{Rate: 20, Clusters: []string{from, to, from},
 		Fault: time.Duration(fault) * probe.BucketWidth, Repair: time.Duration(repair) * probe.BucketWidth}
 	l.Report.Outcomes = []probe.Outcome{answer(from, 200, 0), answer(to, 200, 0), answer(from, 500, 0)}
 	at := 0

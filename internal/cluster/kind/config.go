@@ -36,6 +36,7 @@ func configFor(s cluster.Spec, f cluster.Facts) *v1alpha4.Cluster {
 		c.FeatureGates = map[string]bool{"KubeletInUserNamespace": true}
 	}
 	c.KubeadmConfigPatches = slices.Concat(hostPatches(f), labPatches(len(controlPlanes(s)) == 1))
+	c.ContainerdConfigPatches = []string{statsPatch}
 	for _, patch := range s.Patches {
 		// What is none was refused before.
 		if target, _ := topology.PatchTarget(patch); target == topology.PatchContainerd {

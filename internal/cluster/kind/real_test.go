@@ -135,6 +135,10 @@ func TestRealCluster(t *testing.T) {
 			t.Errorf("%s does not hold %q: %v", file, want, err)
 		}
 	}
+	// What containerd has made of its file, and not only what is written there.
+	if out, err := l.engine.Run(ctx, "exec", node.Name, "containerd", "config", "dump"); err != nil || !strings.Contains(out, "stats_collect_period = '1m'") {
+		t.Errorf("containerd samples more often than once a minute: %v", err)
+	}
 	if err := p.WriteKubeconfig(ctx, spec.Name, filepath.Join(l.dir, "a.kubeconfig")); err != nil {
 		t.Error(err)
 	}
