@@ -61,8 +61,8 @@ func labPatches(single bool) []string {
 }
 
 // statsPatch lets containerd, from 2.3 on, sample the processor time of containers once a minute
-// and not every second (stats_collect_period of its runtime plugin). Each sample asks the shim of every
-// container for all its numbers: a third of what an idle lab cluster costs (31 % of two cores, 21 % without). The kubelet
-// counts by itself (cAdvisor) unless its feature PodAndContainerStatsFromCRI is on; then a minute
-// between two samples is what its rates are made of. Older releases do not know the key and ignore it.
+// and not every second (stats_collect_period of its runtime plugin). Each sample asks the shim of
+// every container for all its numbers: two idle clusters kept 31 % of two cores busy with it, and
+// 21 % without. The kubelet counts by itself (cAdvisor) unless its feature PodAndContainerStatsFromCRI
+// is on; then a minute between two samples is what its rates are made of. Older releases ignore the key.
 const statsPatch = "[plugins.\"io.containerd.cri.v1.runtime\"]\n  stats_collect_period = \"1m\"\n"
