@@ -27,6 +27,8 @@ func TestFailoverJudgements(t *testing.T) {
 	stuck := testLine(west, east, 10, 30, phase{10, 0}, phase{2, 2}, phase{148, 1})
 	late := testLine(west, east, 10, 30, phase{10, 0}, phase{2, 2}, phase{128, 1}, phase{20, 0})
 	shared := testLine(west, east, 10, 30, phase{8, 0}, phase{2, 1}, phase{20, 1}, phase{20, 0})
+	underWay := shared // when the fault came: a busy Envoy asked for an endpoint only then
+	shared.Early = 4
 	dead := testLine(west, east, 10, 30, phase{60, 2})
 	id := func(id, name string, l Line, want Status, code string) judgement {
 		return judgement{name, line(l), id, west, east, "errors", want, code}
@@ -36,6 +38,7 @@ func TestFailoverJudgements(t *testing.T) {
 		id("failover-switch", "too slow", slow, Fail, "LOC005"),
 		id("failover-switch", "never steady", flapping, Fail, "LOC005"),
 		id("failover-switch", "not local before", shared, Fail, "LOC004"),
+		id("failover-switch", "sent before, answered from elsewhere after", underWay, Pass, ""),
 		id("failover-switch", "no answer at all", dead, Inconclusive, ""),
 		id("failover-switch", "not tried", Line{Problem: "no forward"}, Inconclusive, ""),
 		id("failover-lost", "too many", slow, Fail, "LOC005"),

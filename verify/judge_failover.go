@@ -208,7 +208,7 @@ func judgeSwitch(w *World) []Result {
 			start = first(s.local, s.fault, s.repair)
 			r = judgeLeft(p, f, s, within)
 		} else {
-			r = judgeMoved(p, f, s, within)
+			r = judgeMoved(p, f, l, s, within)
 		}
 		return r.with("timeline", s.timeline(p, l)).with("firstSeconds", seconds(s.fault, start)).with("steadySeconds", seconds(s.fault, end))
 	})
@@ -224,12 +224,12 @@ func (s story) timeline(p topology.Pair, l Line) map[string]any {
 }
 
 // judgeMoved judges a fault of the own backend: the other cluster answers in its stead.
-func judgeMoved(p topology.Pair, f faultKind, s story, within time.Duration) Result {
+func judgeMoved(p topology.Pair, f faultKind, l Line, s story, within time.Duration) Result {
 	start, end := first(s.remote, s.fault, s.repair), f.moved(s)
 	failed, answered := s.under()
 	switch {
-	case sum(s.remote, 0, s.fault) > 0:
-		return fail("LOC004", "%d answers came from %s before the fault", sum(s.remote, 0, s.fault), p.To)
+	case l.Early > 0:
+		return fail("LOC004", "%d answers came from %s before the fault", l.Early, p.To)
 	case start < 0:
 		return fail("LOC005", "failover from %s to %s did not happen in %s: no answer from %s, %d of %d requests failed", p.From, p.To, since(s.fault, s.repair), p.To, failed, answered)
 	case end < 0:
@@ -291,7 +291,8 @@ func judgeLost(w *World) []Result {
 	})
 }
 
-// when says in which time requests were lost: before the fault none should be.
+// when says in which time the requests were sent that were lost: what was under way when the fault came
+// counts as before.
 func (s story) when() string {
 	var parts []string
 	for _, phase := range []struct {

@@ -150,7 +150,9 @@ func (s *session) trial(ctx context.Context, runs []*run, t trouble) {
 		return
 	}
 	for _, r := range runs {
-		r.line.Fault = time.Since(r.started)
+		// All of the last report was answered by now.
+		st := r.line.read(r.pair())
+		r.line.Early, r.line.Fault = sum(st.remote, 0, len(st.remote)), time.Since(r.started)
 	}
 	if err := t.fail(ctx); err != nil {
 		if disrupts(runs) {

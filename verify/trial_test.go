@@ -23,6 +23,8 @@ import (
 // the admin interface and invents the time line that the fault would have.
 type pretender struct {
 	works bool
+	// stray answers come from the other cluster before the fault.
+	stray bool
 
 	mu      sync.Mutex
 	started time.Time
@@ -77,6 +79,9 @@ func (p *pretender) report() probe.RunReport {
 			}
 		}
 		outcome := 0
+		if p.stray && at < 2*probe.BucketWidth {
+			outcome = 1
+		}
 		if switches%2 == 1 {
 			outcome = 2
 			if p.works && at-last > 2*probe.BucketWidth {
@@ -90,11 +95,11 @@ func (p *pretender) report() probe.RunReport {
 	return rep
 }
 
-func pretend(t *testing.T, works bool) (*World, *pretender) {
+func pretend(t *testing.T, p *pretender) *World {
 	t.Helper()
 	m, fakes := twoClusters(t)
 	m.Topology.Spec.Verify.Failover.Within = m.Topology.Spec.Verify.Failover.Within / 2
-	p := &pretender{works: works, hosts: map[string]bool{}}
+	p.hosts = map[string]bool{}
 	s := newSession(m, Options{}, m.Topology.Names(), []string{SuiteFailover}, time.Now())
 	for name, f := range fakes {
 		probes(t, s.members[name], f, name, p)
@@ -106,7 +111,7 @@ func pretend(t *testing.T, works bool) (*World, *pretender) {
 	for _, r := range runs {
 		w.Lines[r.key] = r.line
 	}
-	return w, p
+	return w
 }
 
 func probes(t *testing.T, m *member, f *kubetest.Cluster, uid string, h http.Handler) {
@@ -125,7 +130,8 @@ func probes(t *testing.T, m *member, f *kubetest.Cluster, uid string, h http.Han
 
 func TestATrialGoesThereAndBack(t *testing.T) {
 	t.Parallel()
-	w, p := pretend(t, true)
+	p := &pretender{works: true}
+	w := pretend(t, p)
 	for _, id := range []string{"failover-switch", "failover-lost", "failover-back"} {
 		for _, variant := range []string{"errors", "errors, default retries"} {
 			if r := find(t, w, id, "west", "east", variant); r.Status != Pass {
@@ -143,10 +149,18 @@ func TestATrialGoesThereAndBack(t *testing.T) {
 	}
 }
 
+func TestATrialSeesAnswersFromElsewhereBeforeTheFault(t *testing.T) {
+	t.Parallel()
+	w := pretend(t, &pretender{works: true, stray: true})
+	if r := find(t, w, "failover-switch", "west", "east", "errors"); r.Status != Fail || r.Code != "LOC004" {
+		t.Errorf("%s: %s", r.Status, r.Line())
+	}
+}
+
 func TestATrialThatDoesNotFailOverEndsInTime(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
-	w, _ := pretend(t, false)
+	w := pretend(t, &pretender{})
 	if r := find(t, w, "failover-switch", "west", "east", "errors"); r.Status != Fail || r.Code != "LOC005" {
 		t.Errorf("%s: %s", r.Status, r.Line())
 	}

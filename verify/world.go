@@ -390,7 +390,10 @@ type Line struct {
 	// Clusters of the pods in Report.Outcomes, by index; "" where nobody known answered.
 	Clusters      []string
 	Fault, Repair time.Duration
-	Policy        map[string]any
+	// Early counts the answers of the other cluster that were there before the fault. The time line
+	// can not tell: its times are those of sending, and what was under way may be answered after.
+	Early  int
+	Policy map[string]any
 }
 
 // pairs are the ordered pairs of which the first shall know the second: requests go there.
