@@ -287,7 +287,10 @@ func judgeLost(w *World) []Result {
 		}
 		failed := slices.DeleteFunc(slices.Clone(l.Report.Outcomes), probe.Outcome.OK)
 		slices.SortStableFunc(failed, func(a, b probe.Outcome) int { return cmp.Compare(a.First, b.First) })
-		return r.with("lost", lost).with("when", s.when()).with("sent", all).with("failures", described(failed))
+		if len(failed) > 0 {
+			r = r.with("failures", described(failed))
+		}
+		return r.with("lost", lost).with("when", s.when()).with("sent", all)
 	})
 }
 
