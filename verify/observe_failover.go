@@ -149,8 +149,8 @@ func (s *session) trial(ctx context.Context, runs []*run, t trouble) {
 	if !usable(runs) || ctx.Err() != nil {
 		return
 	}
+	s.lookOnce(ctx, runs)
 	for _, r := range runs {
-		// All of the last report was answered by now.
 		st := r.line.read(r.pair())
 		r.line.Early, r.line.Fault = sum(st.remote, 0, len(st.remote)), time.Since(r.started)
 	}
@@ -271,6 +271,20 @@ func (s *session) await(ctx context.Context, runs []*run, deadline time.Duration
 			return all, "not yet", nil
 		})
 	return len(finished) > 0
+}
+
+// lookOnce looks at each load once more: what it has by now was answered before what comes next. A
+// look that fails leaves the one before.
+func (s *session) lookOnce(ctx context.Context, runs []*run) {
+	looking, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, r := range runs {
+		if r.line.Problem == "" {
+			wg.Go(func() { _ = s.fetch(looking, r, http.MethodGet) })
+		}
+	}
+	wg.Wait()
 }
 
 // backend is the fault of backends in the caller's own cluster.
