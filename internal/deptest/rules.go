@@ -49,6 +49,8 @@ func Rules() []Rule {
 			Why: "page draws what a report says, and asks nobody"},
 		{Packages: verbs, Forbid: []string{"internal/plan", "internal/ui", "cmd"}, Deep: true, Why: "the order belongs to internal/plan and the looks to internal/ui, above"},
 		{Packages: machinery, Forbid: append([]string{"internal/plan", "internal/ui", "cmd"}, verbs...), Deep: true, Why: "arrows point down: internal/{kube,cluster,bundle,charts} serve install, federation and verify"},
+		{Packages: []string{"internal/support"}, Forbid: append([]string{"internal/plan", "internal/ui", "cmd"}, verbs...), Deep: true,
+			Why: "support gathers, and judges nothing: what was found is handed to it"},
 		{Packages: []string{"internal/images"}, Forbid: []string{Ours, External}, Allow: []string{"topology", "internal/version"},
 			Why: "images is names only: who asks registries is internal/registry"},
 		{Packages: []string{"internal/registry"}, Forbid: []string{Ours}, Allow: []string{"internal/diag", "internal/version"}, Deep: true,

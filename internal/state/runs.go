@@ -42,6 +42,9 @@ type RunFolder struct {
 	closed bool
 }
 
+// Runs is where the folders of runs are, whose names sort by their start.
+func (d Dir) Runs() string { return filepath.Join(d.Path, runsDir) }
+
 // NewRun makes the folder of a run that starts now, runs/<UTC time>-<verb>, and removes
 // the oldest ones beyond 20.
 func (d Dir) NewRun(verb string) (*RunFolder, error) {

@@ -43,6 +43,7 @@ func TestTwoClusters(t *testing.T) {
 		{"up goes on and proves", firstUp},
 		{"up again changes nothing", upAgain},
 		{"status, env and kubeconfig", looks},
+		{"a support bundle holds what there is to see and no secret", supportBundle},
 		{"for scripts: each, load and reports", scripts},
 		{"verify is interrupted and killed", func(t *testing.T, m *mesh) { leavesNothing(t, m, requests()) }},
 		{"a watch, a baseline and Prometheus see a remote secret go and come back", watched},

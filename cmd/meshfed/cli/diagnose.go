@@ -20,17 +20,23 @@ import (
 
 func (a *app) diagnose() *cobra.Command {
 	var contexts []string
+	var bundle string
 	c := &cobra.Command{
 		Use:   "diagnose",
 		Short: "What is broken, why, and how to fix it; reads only",
 		Long: "What is broken, why, and how to fix it.\n\n" +
 			"It asks control planes, gateways and proxies, and reads what the checks of trust and discovery need of\n" +
 			"the API. It starts no probe and changes nothing; Secrets are read as far as they may be, and without\n" +
-			"them it sees less. Causes stand before what they cause. What only requests can show is verify's.",
+			"them it sees less. Causes stand before what they cause. What only requests can show is verify's.\n\n" +
+			"With --bundle, what there is to see goes into one archive besides, for somebody who is to help from\n" +
+			"afar: objects, logs, what istiods and gateways say of themselves, the last runs. No Secret is read for it.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(contexts) > 0 && cmd.Flags().Changed("file") {
 				return usage(bothGiven())
+			}
+			if err := checkBundle(bundle); err != nil {
+				return err
 			}
 			m, err := a.openAny(cmd.Context(), contexts, true)
 			if err != nil {
@@ -42,10 +48,11 @@ func (a *app) diagnose() *cobra.Command {
 					return err
 				}
 			}
-			return a.printFindings(cmd.Context(), m)
+			return a.printFindings(cmd.Context(), m, bundle)
 		},
 	}
 	c.Flags().StringSliceVar(&contexts, "contexts", nil, "clusters by their kubeconfig contexts, without a file")
+	c.Flags().StringVar(&bundle, "bundle", "", "also gather what there is to see, without secrets, in `FILE.tar.gz`")
 	return c
 }
 
@@ -54,15 +61,25 @@ func bothGiven() error {
 	return diag.Hint(errors.New("--contexts and --file exclude each other"), "with a file, name clusters with --clusters")
 }
 
-// printFindings looks, and writes what is wrong to stdout.
-func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
+// diagnosis is what diagnose says, as JSON.
+type diagnosis struct {
+	header
+	Summary  map[verify.Status]int `json:"summary"`
+	Findings []verify.Finding      `json:"findings"`
+	Unseen   []string              `json:"unseen"`
+	// Bundle is the archive that was written, if one was.
+	Bundle *bundled `json:"bundle,omitempty"`
+}
+
+// printFindings looks, and writes what is wrong to stdout, and all there is to bundle if that is named.
+func (a *app) printFindings(ctx context.Context, m *plan.Mesh, bundle string) error {
 	mesh, err := m.ToVerify(ctx, true)
 	if err != nil {
-		return err
+		return errors.Join(err, a.bundleWithout(ctx, m, bundle, err))
 	}
 	report, err := verify.Run(ctx, mesh, verify.Options{Access: verify.Reading, Clusters: m.Selected()})
 	if report == nil {
-		return err
+		return errors.Join(err, a.bundleWithout(ctx, m, bundle, err))
 	}
 	left, ferr := m.Faults(ctx)
 	report.Checks = append(report.Checks, faultResults(left)...)
@@ -70,19 +87,21 @@ func (a *app) printFindings(ctx context.Context, m *plan.Mesh) error {
 	if ferr != nil {
 		unseen = append(unseen, "faults on purpose could not be looked for: "+redacted(ferr).Error())
 	}
+	said := diagnosis{newHeader("Findings", report.Topology, report.Substitutions), report.Summary,
+		append([]verify.Finding{}, findings...), append([]string{}, unseen...), nil}
+	said.Tool = version.Get().String()
+	if bundle != "" {
+		if said.Bundle, err = a.writeBundle(ctx, m, mesh.Clients, bundle, map[string]any{"findings.json": said, "report.json": report}, nil); err != nil {
+			return err
+		}
+	}
 	code := diagnosed(report, findings, unseen)
 	if a.output == "json" {
-		h := newHeader("Findings", report.Topology, report.Substitutions)
-		h.Tool = version.Get().String()
-		err := writeJSON(a.Out, struct {
-			header
-			Summary  map[verify.Status]int `json:"summary"`
-			Findings []verify.Finding      `json:"findings"`
-			Unseen   []string              `json:"unseen"`
-		}{h, report.Summary, append([]verify.Finding{}, findings...), append([]string{}, unseen...)})
-		return errors.Join(err, quietExit(code))
+		return errors.Join(writeJSON(a.Out, said), quietExit(code))
 	}
-	return errors.Join(ui.WriteBlock(ui.Detect(a.Out, getenv), a.findingsBlock(report, findings, unseen)), quietExit(code))
+	block := a.findingsBlock(report, findings, unseen)
+	block.Notes = append(block.Notes, said.Bundle.told()...)
+	return errors.Join(ui.WriteBlock(ui.Detect(a.Out, getenv), block), quietExit(code))
 }
 
 // faultResults are faults on purpose that are under way, or that a killed run has left: what they

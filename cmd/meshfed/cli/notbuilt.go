@@ -37,8 +37,6 @@ func notBuilt(f *pflag.FlagSet, name, takes, does string) {
 // unbuiltFlags are the flags of the contract that are planned and not built, by verb.
 func unbuiltFlags(verb string, f *pflag.FlagSet) {
 	switch verb {
-	case "diagnose":
-		notBuilt(f, "bundle", "FILE.tar.gz", "what was seen, in an archive without secrets")
 	case "kubeconfig":
 		notBuilt(f, "merge", "", "into the user's own kubeconfig")
 	}

@@ -63,7 +63,7 @@ func (a *app) checkReports() error {
 			errs = append(errs, diag.Hint(fmt.Errorf("--report %s: a report's form follows from its extension, and there is none for %q", path, extension), "write .html, .svg, .md, .json or .xml (JUnit)"))
 			continue
 		}
-		errs = append(errs, writable(path))
+		errs = append(errs, writable("--report", path))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return usage(err)
@@ -71,18 +71,18 @@ func (a *app) checkReports() error {
 	return nil
 }
 
-// writable tries whether a report can be put at path, and leaves nothing there.
-func writable(path string) error {
+// writable tries whether a file that a flag names can be put at path, and leaves nothing there.
+func writable(flag, path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return diag.Hint(fmt.Errorf("--report %s: it is a folder", path), "name a file")
+		return diag.Hint(fmt.Errorf("%s %s: it is a folder", flag, path), "name a file")
 	}
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); err != nil {
-		return diag.Hint(fmt.Errorf("--report %s: there is no folder %s", path, dir), "mkdir -p "+run.ShellWord(dir))
+		return diag.Hint(fmt.Errorf("%s %s: there is no folder %s", flag, path, dir), "mkdir -p "+run.ShellWord(dir))
 	}
 	f, err := os.CreateTemp(dir, ".meshfed-report-*")
 	if err != nil {
-		return diag.Hint(fmt.Errorf("--report %s: the folder %s can not be written to: %w", path, dir, errors.Unwrap(err)), "ls -ld "+run.ShellWord(dir))
+		return diag.Hint(fmt.Errorf("%s %s: the folder %s can not be written to: %w", flag, path, dir, errors.Unwrap(err)), "ls -ld "+run.ShellWord(dir))
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

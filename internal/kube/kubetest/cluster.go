@@ -35,6 +35,7 @@ type Cluster struct {
 	admit  func(obj client.Object) error
 	lost   map[string]error
 	silent string
+	log    string
 	token  func(ctx context.Context, account client.Object, request client.Object) error
 }
 

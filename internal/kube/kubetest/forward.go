@@ -23,8 +23,8 @@ import (
 
 // Forwards makes port-forwards of c work: pods maps "namespace/pod:port" to what answers
 // there. It speaks SPDY only, as API servers did before 1.30, so the fall-back is exercised.
-// Any other pod or port is not found; the API server's version is v1.36.3. The requests that c's Clientset sends are refused but
-// counted; its object store stays.
+// Any other pod or port is not found; the API server's version is v1.36.3. The requests that c's
+// Clientset sends are refused but counted, those for logs answered (see Log); its object store stays.
 func (c *Cluster) Forwards(t testing.TB, pods map[string]http.Handler) {
 	t.Helper()
 	backends := map[string]string{}
@@ -39,6 +39,10 @@ func (c *Cluster) Forwards(t testing.TB, pods map[string]http.Handler) {
 			return
 		}
 		parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+		if text := c.said(); len(parts) == 7 && parts[6] == "log" && text != "" {
+			_, _ = io.WriteString(w, text)
+			return
+		}
 		if len(parts) != 7 || parts[4] != "pods" || parts[6] != "portforward" {
 			http.NotFound(w, r)
 			return
@@ -51,6 +55,19 @@ func (c *Cluster) Forwards(t testing.TB, pods map[string]http.Handler) {
 		t.Fatal(err)
 	}
 	c.REST, c.Clientset = real.REST, real.Clientset
+}
+
+// Log makes every container have said text, once Forwards serves an API.
+func (c *Cluster) Log(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = text
+}
+
+func (c *Cluster) said() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.log
 }
 
 // serveForward is the API server's and the kubelet's side of a port-forward.
