@@ -32,8 +32,10 @@ const (
 	logBytes = int64(1 << 20)
 	// adminPort is that of Envoy's admin interface in Istio's proxies (meshConfig.defaultConfig.proxyAdminPort).
 	adminPort = 15000
-	// proxyContainer is the name that Istio gives to sidecars and gateways.
+	// proxyContainer is the name that Istio gives to proxies: a gateway is nothing else.
 	proxyContainer = "istio-proxy"
+	// gatewayLabel is on the pods of gateways as Istio's charts make them, wherever they are.
+	gatewayLabel = "istio"
 )
 
 // look is one thing that is looked at in a cluster. It reads a file without a path, or one without
@@ -80,14 +82,22 @@ func looks(ctx context.Context, c *kube.Client, miss func(what string, err error
 	for _, l := range listings {
 		all = append(all, look{path.Join("objects", l.namespace, strings.ToLower(l.kind)+dotted(l.group)+".json"), l.read})
 	}
-	for _, ns := range []string{topology.SystemNamespace, topology.MetalLBNamespace} {
-		pods, err := c.Pods(ctx, ns, nil)
-		if err != nil {
-			miss("pods of "+ns, err)
+	seen := map[client.ObjectKey]bool{}
+	for what, selected := range map[string][]client.ListOption{
+		"pods of " + topology.SystemNamespace:  {client.InNamespace(topology.SystemNamespace)},
+		"pods of " + topology.MetalLBNamespace: {client.InNamespace(topology.MetalLBNamespace)},
+		"gateways of other namespaces":         {client.HasLabels{gatewayLabel}},
+	} {
+		var pods corev1.PodList
+		if err := c.List(ctx, &pods, selected...); err != nil {
+			miss(what, c.Explain(err, "listing pods"))
 			continue
 		}
-		for i := range pods {
-			all = append(all, podLooks(&pods[i])...)
+		for i := range pods.Items {
+			if key := client.ObjectKeyFromObject(&pods.Items[i]); !seen[key] {
+				seen[key] = true
+				all = append(all, podLooks(&pods.Items[i])...)
+			}
 		}
 	}
 	return all
@@ -110,13 +120,11 @@ func podLooks(pod *corev1.Pod) []look {
 			all = append(all, look{name + ".previous.log", logOf(pod, s.Name, true)})
 		}
 	}
-	if pod.Namespace != topology.SystemNamespace || pod.Status.Phase != corev1.PodRunning {
-		return all
-	}
-	if pod.Labels["app"] == "istiod" {
+	switch {
+	case pod.Status.Phase != corev1.PodRunning:
+	case pod.Labels["app"] == "istiod":
 		all = append(all, pages(pod, istiod.DebugPort, istiodPages)...)
-	}
-	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == proxyContainer }) {
+	case len(pod.Spec.Containers) == 1 && pod.Spec.Containers[0].Name == proxyContainer:
 		all = append(all, pages(pod, adminPort, envoyPages)...)
 	}
 	return all
@@ -131,7 +139,7 @@ func pages(pod *corev1.Pod, port int, names []string) []look {
 		if !strings.HasPrefix(bare, "metrics") && !strings.HasPrefix(bare, "stats") {
 			form = ".json"
 		}
-		name := path.Join("pods", pod.Name, strings.ReplaceAll(bare, "/", "-")+form)
+		name := path.Join("pods", pod.Namespace, pod.Name, strings.ReplaceAll(bare, "/", "-")+form)
 		all = append(all, look{name, func(ctx context.Context, c *kube.Client) (File, error) {
 			data, err := c.PodHTTP(ctx, pod.Namespace, pod.Name, port, http.MethodGet, page, nil)
 			return File{data: data}, err

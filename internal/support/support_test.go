@@ -58,21 +58,24 @@ func fakeCluster(t *testing.T, name, key, token string) *kubetest.Cluster {
 				{Name: "DB_PASSWORD", Value: "hunter2hunter2"}, {Name: "REVISION", Value: "default"}}}}},
 			Status: corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{Name: container, RestartCount: 1}}}}
 	}
-	c := kubetest.New(t, name,
+	elsewhere := pod("edge-1", "istio-proxy", map[string]string{"istio": "ingress"})
+	elsewhere.Namespace = "edge"
+	c := kubetest.New(t, name, elsewhere,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: system, Labels: map[string]string{"topology.istio.io/network": name}}},
 		pod("istiod-1", "discovery", map[string]string{"app": "istiod"}), pod("gateway-1", "istio-proxy", map[string]string{"istio": "eastwestgateway"}),
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "cacerts", Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: `{"data":{"ca-key.pem":"` + base64.StdEncoding.EncodeToString([]byte(key)) + `"}}`}},
 			Data: map[string][]byte{"ca-key.pem": []byte(key)}},
 		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: "istio"}, Data: map[string]string{"mesh": "password: hunter2hunter2\n" + key}},
 	)
+	admin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"page":"`+r.URL.Path+`","inline_string":`+string(quoted(key))+`}`)
+	})
 	c.Log("started\nAuthorization: Bearer " + token + "\n" + key)
 	c.Forwards(t, map[string]http.Handler{
 		system + "/istiod-1:15014": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, `{"page":"`+r.URL.Path+`","token":"`+token+`"}`)
 		}),
-		system + "/gateway-1:15000": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, `{"page":"`+r.URL.Path+`","inline_string":`+string(quoted(key))+`}`)
-		}),
+		system + "/gateway-1:15000": admin, "edge/edge-1:15000": admin,
 	})
 	return c
 }
@@ -155,11 +158,12 @@ func TestABundleHoldsWhatHelpsAndNoSecret(t *testing.T) {
 	for path, words := range map[string]string{
 		"index.json": `"kind": "SupportBundle"`, "findings.json": `"findings":[]`, "runs/6-verify/log": "run 6-verify", "runs/2-up/log": "run 2-up",
 		"clusters/west/secrets.json": `"name": "cacerts"`, "clusters/west/objects/namespace.json": `"topology.istio.io/network": "west"`,
-		"clusters/west/objects/istio-system/pod.json":            `"value": "default"`,
-		"clusters/west/objects/istio-system/configmap.json":      `"name": "istio"`,
-		"clusters/east/pods/istiod-1/debug-clusterz.json":        `"page":"/debug/clusterz"`,
-		"clusters/east/pods/gateway-1/config_dump.json":          `"page":"/config_dump"`,
-		"clusters/west/logs/istio-system/istiod-1/discovery.log": "started", "clusters/west/logs/istio-system/gateway-1/istio-proxy.previous.log": "started",
+		"clusters/west/objects/istio-system/pod.json":                  `"value": "default"`,
+		"clusters/west/objects/istio-system/configmap.json":            `"name": "istio"`,
+		"clusters/east/pods/istio-system/istiod-1/debug-clusterz.json": `"page":"/debug/clusterz"`,
+		"clusters/east/pods/edge/edge-1/certs.json":                    `"page":"/certs"`,
+		"clusters/east/pods/istio-system/gateway-1/config_dump.json":   `"page":"/config_dump"`,
+		"clusters/west/logs/istio-system/istiod-1/discovery.log":       "started", "clusters/west/logs/istio-system/gateway-1/istio-proxy.previous.log": "started",
 	} {
 		if !strings.Contains(files[path], words) {
 			t.Errorf("%s does not hold %s: %q", path, words, files[path])

@@ -48,16 +48,16 @@ func supportBundle(t *testing.T, m *mesh) {
 	}
 	for pattern, words := range map[string]string{
 		"findings.json": `"kind": "Findings"`, "topology.yaml": "name: " + m.name, "verify.json": `"checks"`, "runs/*-up/log": "",
-		"clusters/*/secrets.json":                                         `"name": "cacerts"`,
-		"clusters/*/objects/namespace.json":                               "topology.istio.io/network",
-		"clusters/*/objects/gateway.networking.istio.io.json":             "AUTO_PASSTHROUGH",
-		"clusters/*/objects/istio-system/configmap.json":                  "meshId",
-		"clusters/*/objects/metallb-system/ipaddresspool.metallb.io.json": `"addresses"`,
-		"clusters/*/logs/istio-system/istiod-*/discovery.log":             "info",
-		"clusters/*/pods/istiod-*/debug-clusterz.json":                    "synced",
-		"clusters/*/pods/istiod-*/metrics.txt":                            "pilot_xds",
-		"clusters/*/pods/istio-eastwestgateway-*/config_dump.json":        "0.0.0.0_15443",
-		"clusters/*/pods/istio-eastwestgateway-*/clusters.json":           "cluster_statuses",
+		"clusters/*/secrets.json":                                               `"name": "cacerts"`,
+		"clusters/*/objects/namespace.json":                                     "topology.istio.io/network",
+		"clusters/*/objects/gateway.networking.istio.io.json":                   "AUTO_PASSTHROUGH",
+		"clusters/*/objects/istio-system/configmap.json":                        "meshId",
+		"clusters/*/objects/metallb-system/ipaddresspool.metallb.io.json":       `"addresses"`,
+		"clusters/*/logs/istio-system/istiod-*/discovery.log":                   "info",
+		"clusters/*/pods/istio-system/istiod-*/debug-clusterz.json":             "synced",
+		"clusters/*/pods/istio-system/istiod-*/metrics.txt":                     "pilot_xds",
+		"clusters/*/pods/istio-system/istio-eastwestgateway-*/config_dump.json": "0.0.0.0_15443",
+		"clusters/*/pods/istio-system/istio-eastwestgateway-*/clusters.json":    "cluster_statuses",
 	} {
 		want, seen := 1, 0
 		if strings.HasPrefix(pattern, "clusters/") {
