@@ -62,16 +62,18 @@ type trouble interface {
 }
 
 // observeFailover lets backends fail, in two clusters at once and in more after each other: each
-// ordered pair and fault has a Service of its own, so none sees the fault of another. What
-// disrupts more than the probe's own namespace comes after that, one thing at a time.
+// ordered pair and fault has a Service of its own, so none sees the fault of another. All answer errors
+// before any goes away: to bring one back starts a pod, which takes a small machine for itself, and what
+// is measured beside it is the machine. What disrupts more than the probe's own namespace comes after
+// that, one thing at a time.
 func (s *session) observeFailover(ctx context.Context) {
 	began := time.Now()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	all := map[LineKey]Line{}
 	room := semaphore.NewWeighted(loadsAtOnce)
-	for _, from := range s.world.Clusters {
-		for _, errorsFault := range []bool{true, false} {
+	for _, errorsFault := range []bool{true, false} {
+		for _, from := range s.world.Clusters {
 			runs := s.trials(func(p topology.Pair, f faultKind) bool {
 				return p.From == from && !f.disruptive() && f.errors() == errorsFault
 			})
@@ -90,8 +92,8 @@ func (s *session) observeFailover(ctx context.Context) {
 				}
 			})
 		}
+		wg.Wait()
 	}
-	wg.Wait()
 	faults := s.disrupt(ctx, all)
 	s.record(FactFailover, began, func(w *World) { w.Lines, w.Faults = all, faults })
 }
