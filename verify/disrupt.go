@@ -61,7 +61,7 @@ func (s *session) disrupt(ctx context.Context, all map[LineKey]Line) []FaultSeen
 				continue
 			}
 			s.state(d.what())
-			s.trial(ctx, runs, d)
+			s.trial(ctx, runs, d, nil)
 			keep(all, runs)
 			seen = append(seen, d.seen...)
 		}

@@ -64,38 +64,78 @@ type trouble interface {
 // observeFailover lets backends fail, in two clusters at once and in more after each other: each
 // ordered pair and fault has a Service of its own, so none sees the fault of another. All answer errors
 // before any goes away: to bring one back starts a pod, which takes a small machine for itself, and what
-// is measured beside it is the machine. What disrupts more than the probe's own namespace comes after
-// that, one thing at a time.
+// is measured beside it is the machine. Where all loads may go on side by side, those that are to lose
+// their backend become steady while the others come back. What disrupts more than the probe's own
+// namespace comes after that, one thing at a time.
 func (s *session) observeFailover(ctx context.Context) {
 	began := time.Now()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	all := map[LineKey]Line{}
-	room := semaphore.NewWeighted(loadsAtOnce)
-	for _, errorsFault := range []bool{true, false} {
-		for _, from := range s.world.Clusters {
-			runs := s.trials(func(p topology.Pair, f faultKind) bool {
+	errs, away := map[string][]*run{}, map[string][]*run{}
+	loads := 0
+	for _, from := range s.world.Clusters {
+		of := func(errorsFault bool) []*run {
+			return s.trials(func(p topology.Pair, f faultKind) bool {
 				return p.From == from && !f.disruptive() && f.errors() == errorsFault
 			})
-			wg.Go(func() {
-				// One after another: they share the backend that goes away.
-				for some := range slices.Chunk(runs, loadsAtOnce) {
-					share := int64(len(some))
-					if room.Acquire(ctx, share) != nil {
-						return // the run was ended
-					}
-					s.trial(ctx, some, backend{s.members[from], some, errorsFault})
-					room.Release(share)
-					mu.Lock()
-					keep(all, some)
-					mu.Unlock()
-				}
-			})
 		}
-		wg.Wait()
+		errs[from], away[from] = of(true), of(false)
+		loads += len(errs[from]) + len(away[from])
+	}
+	room := semaphore.NewWeighted(loadsAtOnce)
+	var mended, over, gone sync.WaitGroup
+	for _, from := range s.world.Clusters {
+		mended.Add(1)
+		over.Go(func() {
+			repaired := sync.OnceFunc(mended.Done)
+			defer repaired()
+			s.backends(ctx, room, errs[from], func(some []*run) trouble {
+				return told{backend{s.members[from], some, true}, repaired}
+			}, nil)
+		})
+	}
+	if loads <= loadsAtOnce {
+		mended.Wait()
+	} else {
+		over.Wait()
+	}
+	for _, from := range s.world.Clusters {
+		gone.Go(func() {
+			s.backends(ctx, room, away[from], func(some []*run) trouble {
+				return backend{s.members[from], some, false}
+			}, over.Wait)
+		})
+	}
+	over.Wait()
+	gone.Wait()
+	all := map[LineKey]Line{}
+	for _, from := range s.world.Clusters {
+		keep(all, errs[from])
+		keep(all, away[from])
 	}
 	faults := s.disrupt(ctx, all)
 	s.record(FactFailover, began, func(w *World) { w.Lines, w.Faults = all, faults })
+}
+
+// backends lets backends of one cluster fail, one after another: the loads share the one that goes away.
+func (s *session) backends(ctx context.Context, room *semaphore.Weighted, runs []*run, fault func([]*run) trouble, turn func()) {
+	for some := range slices.Chunk(runs, loadsAtOnce) {
+		share := int64(len(some))
+		if room.Acquire(ctx, share) != nil {
+			return // the run was ended
+		}
+		s.trial(ctx, some, fault(some), turn)
+		room.Release(share)
+	}
+}
+
+// told is a fault whose repair somebody waits for.
+type told struct {
+	trouble
+	mended func()
+}
+
+func (t told) mend(ctx context.Context) error {
+	defer t.mended()
+	return t.trouble.mend(ctx)
 }
 
 func keep(all map[LineKey]Line, runs []*run) {
@@ -128,12 +168,17 @@ func (s *session) trials(concerns func(topology.Pair, faultKind) bool) []*run {
 }
 
 // trial is one fault from beginning to end: steady, fault, steady elsewhere, repair, steady
-// again. Each wait is bounded; what was seen by then is judged.
-func (s *session) trial(ctx context.Context, runs []*run, t trouble) {
+// again. Each wait is bounded; what was seen by then is judged. A turn that is not nil blocks until
+// others, whose backends are mended, have come back: only then is the fault made.
+func (s *session) trial(ctx context.Context, runs []*run, t trouble, turn func()) {
 	set := s.mesh.Topology.Spec.Verify.Failover
 	within, back := time.Duration(set.Within), time.Duration(set.BackWithin)
+	bound := baselineWithin + 2*settleTime + within + back + switchTime
+	if turn != nil {
+		bound += back + settleTime
+	}
 	for _, r := range runs {
-		s.begin(ctx, r, baselineWithin+2*settleTime+within+back+switchTime)
+		s.begin(ctx, r, bound)
 	}
 	defer func() {
 		for _, r := range runs {
@@ -150,6 +195,9 @@ func (s *session) trial(ctx context.Context, runs []*run, t trouble) {
 	}
 	if !usable(runs) || ctx.Err() != nil {
 		return
+	}
+	if turn != nil {
+		turn()
 	}
 	s.lookOnce(ctx, runs)
 	for _, r := range runs {

@@ -238,7 +238,7 @@ func TestALoadThatEndsBeforeItsTrialIsInconclusive(t *testing.T) {
 		probes(t, s.members[name], f, name, over)
 	}
 	runs := s.trials(func(p topology.Pair, f faultKind) bool { return p.From == "west" && f.errors() })
-	s.trial(t.Context(), runs, backend{s.members["west"], runs, true})
+	s.trial(t.Context(), runs, backend{s.members["west"], runs, true}, nil)
 	for _, r := range runs {
 		if !strings.Contains(r.line.Problem, "backWithin") {
 			t.Errorf("problem %q", r.line.Problem)

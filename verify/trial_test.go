@@ -105,7 +105,7 @@ func pretend(t *testing.T, p *pretender) *World {
 		probes(t, s.members[name], f, name, p)
 	}
 	runs := s.trials(func(p topology.Pair, f faultKind) bool { return p.From == "west" && f.errors() })
-	s.trial(t.Context(), runs, backend{s.members["west"], runs, true})
+	s.trial(t.Context(), runs, backend{s.members["west"], runs, true}, nil)
 	w, _ := healthy(t)
 	w.Topology = m.Topology
 	for _, r := range runs {
@@ -169,5 +169,38 @@ func TestATrialThatDoesNotFailOverEndsInTime(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// A load of its own that is steady waits with its fault for the others, which come back meanwhile.
+func TestATrialWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	m, fakes := twoClusters(t)
+	p := &pretender{works: true, hosts: map[string]bool{}}
+	s := newSession(m, Options{}, m.Topology.Names(), []string{SuiteFailover}, time.Now())
+	for name, f := range fakes {
+		probes(t, s.members[name], f, name, p)
+	}
+	runs := s.trials(func(p topology.Pair, f faultKind) bool { return p.From == "west" && f.errors() })
+	turns, mended := 0, 0
+	var before, begun time.Duration
+	turn := func() {
+		turns++
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.started.IsZero() || len(p.faulty) > 0 {
+			t.Errorf("at its turn the load had begun: %v, faults were made: %v", !p.started.IsZero(), p.faulty)
+		}
+		before, begun = time.Since(p.started), time.Since(runs[0].started)
+	}
+	s.trial(t.Context(), runs, told{backend{s.members["west"], runs, true}, func() { mended++ }}, turn)
+	if turns != 1 || mended != 1 {
+		t.Errorf("%d turns, told of %d repairs", turns, mended)
+	}
+	if p.faulty[0] < before {
+		t.Errorf("the fault was made %s after the beginning, the turn came at %s", p.faulty[0], before)
+	}
+	if st := runs[0].line.read(runs[0].pair()); st.fault < 0 || runs[0].line.Fault < begun {
+		t.Errorf("the fault is told to be at %s, the turn came at %s", runs[0].line.Fault, begun)
 	}
 }
