@@ -56,6 +56,7 @@ demo-down: build ## Remove what `make demo` made
 
 .PHONY: unit
 unit: ## Format, vet and unit tests: the quick part
+	@hack/host.sh tidy
 	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { echo "run gofmt on:"; gofmt -l $(GO_FOLDERS); exit 1; }
 	@go vet ./...
 	@go vet -tags e2e ./test/...

@@ -9,6 +9,9 @@
 #   test    to run all tests: both engines, whatever else is there, ipset, a browser for the reports, and
 #           Prometheus, whose package is unpacked into the user's cache: installed, it starts a service
 #   browser the browser alone, with a typeface for its pictures
+#   tidy    nothing: it has podman end containers that it believes to run and that have no process
+#           any more. Their published ports still lead into their empty network, and whoever listens
+#           on one of them is refused: a test on a free port, for one
 set -euo pipefail
 
 purpose=${1:-engine}
@@ -51,6 +54,17 @@ unpack_prometheus() {
   rm -rf "$dir"
 }
 
+# What a session leaves whose processes were all killed, podman's monitors among them.
+tidy() {
+  have podman && [ "$(id -u)" -eq 0 ] && [ -d /proc/self ] || return 0
+  local id pid
+  timeout 60 podman ps --format '{{.ID}} {{.Pid}}' 2> /dev/null | while read -r id pid; do
+    [ "$pid" -gt 0 ] && [ ! -d "/proc/$pid" ] || continue
+    echo "host: container $id has no process any more; podman ends it" >&2
+    timeout 60 podman stop -t 0 "$id" > /dev/null || true
+  done
+}
+
 unpack=
 case $purpose in
   engine) docker_runs || podman_parts ;;
@@ -67,9 +81,13 @@ case $purpose in
     prometheus_there || unpack=yes
     ;;
   browser) browser_parts ;;
+  tidy)
+    tidy
+    exit 0
+    ;;
   *)
     echo "error: unknown purpose $purpose" >&2
-    echo "hint: hack/host.sh engine, build, test or browser" >&2
+    echo "hint: hack/host.sh engine, build, test, browser or tidy" >&2
     exit 2
     ;;
 esac

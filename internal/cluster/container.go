@@ -28,6 +28,8 @@ type Container struct {
 	// created, running, stopping, stopped, exited and others of podman. A container whose
 	// processes were killed together with podman's monitor stays "running".
 	State string
+	// PID is its first process as the engine's host numbers it; 0 while it does not run.
+	PID int
 	// Started is when it was last started; zero when it never was.
 	Started time.Time
 	// Networks maps the networks it is attached to, to the IPv4 address it has there now;
@@ -42,6 +44,11 @@ type Container struct {
 
 // Running says that the engine believes the container to run.
 func (c Container) Running() bool { return c.State == "running" }
+
+// ended says that it runs for podman alone: this host has no such process any more.
+func (c Container) ended() bool {
+	return c.Running() && c.PID > 0 && !missing("/proc/self") && missing("/proc/"+strconv.Itoa(c.PID))
+}
 
 // On says whether the container is attached to the network.
 func (c Container) On(network string) bool {
@@ -100,6 +107,7 @@ func parseContainers(data []byte) ([]Container, error) {
 		State     struct {
 			Status    string
 			StartedAt time.Time
+			Pid       int
 		}
 		Config struct {
 			Labels map[string]string
@@ -117,7 +125,7 @@ func parseContainers(data []byte) ([]Container, error) {
 	list := make([]Container, len(raw))
 	for i, r := range raw {
 		list[i] = Container{ID: r.ID, Name: strings.TrimPrefix(r.Name, "/"), Labels: r.Config.Labels, Image: cmp.Or(r.ImageName, r.Config.Image),
-			State: r.State.Status, Started: r.State.StartedAt, Networks: map[string]netip.Addr{}, Hardware: map[string]net.HardwareAddr{}}
+			State: r.State.Status, PID: r.State.Pid, Started: r.State.StartedAt, Networks: map[string]netip.Addr{}, Hardware: map[string]net.HardwareAddr{}}
 		for name, n := range r.NetworkSettings.Networks {
 			// No address is what a container that does not run has.
 			addr, _ := netip.ParseAddr(n.IPAddress)

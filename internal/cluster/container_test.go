@@ -42,7 +42,7 @@ func TestContainers(t *testing.T) {
 	want := []Container{{
 		ID: "7585285867f72ef0bd12640556b6a8a20d6ba40bd0de0c5f073c0c95fd3c90b2", Name: "lab-west-control-plane",
 		Labels: map[string]string{"io.buildah.version": "1.28.2", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
-		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 7, 49, 11, 473086425, time.UTC),
+		Image:  "localhost/kindnode:v1.36.3", State: "running", PID: 22844, Started: time.Date(2026, 11, 22, 7, 49, 11, 473086425, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.0.9")},
 		Hardware: map[string]net.HardwareAddr{"meshfed-lab": {0x96, 0x06, 0xde, 0x2e, 0xa3, 0x3a}},
 		Ports:    map[int]int{30100: 30100, 6443: 44859},
@@ -64,7 +64,7 @@ func TestContainersOfDocker(t *testing.T) {
 	want := []Container{{
 		ID: "8c2fa997f8a28d4be4a56c9a7f4fe11371c37cb4b8d218b56a57613c0402c279", Name: "lab-west-control-plane",
 		Labels: map[string]string{"a": "b", "io.x-k8s.kind.cluster": "lab-west", "io.x-k8s.kind.role": "control-plane"},
-		Image:  "localhost/kindnode:v1.36.3", State: "running", Started: time.Date(2026, 11, 22, 10, 34, 25, 759969421, time.UTC),
+		Image:  "localhost/kindnode:v1.36.3", State: "running", PID: 21778, Started: time.Date(2026, 11, 22, 10, 34, 25, 759969421, time.UTC),
 		Networks: map[string]netip.Addr{"meshfed-lab": netip.MustParseAddr("10.90.7.2")},
 		Hardware: map[string]net.HardwareAddr{"meshfed-lab": {0x02, 0x42, 0x0a, 0x5a, 0x07, 0x02}},
 		Ports:    map[int]int{30100: 30123, 6443: 32770},

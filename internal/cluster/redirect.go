@@ -24,8 +24,9 @@ const podmanChain = "NETAVARK-DN-"
 // ends, leaves them behind; being older they win over those of a new container on the same
 // port, which then can not be reached although it is published. Docker takes its own away.
 //
-// Only rules of podman's, for the given ports, whose address no container has, are removed. It
-// is idempotent and does nothing where podman keeps its rules elsewhere.
+// Only rules of podman's, for the given ports, whose address no container has, are removed; one that
+// podman believes to run and that has no process has none. It is idempotent and does nothing where
+// podman keeps its rules elsewhere.
 func DropStaleRedirects(ctx context.Context, e Engine, ports []int) error {
 	// Not by its name: the rules of this host are nobody else's business, a fake's least of all.
 	if _, ok := e.(Podman); !ok {
@@ -82,6 +83,9 @@ func hasRule(rules string, rule []string) bool {
 func staleRedirects(rules string, ports []int, containers []Container) [][]string {
 	used := map[netip.Addr]bool{}
 	for _, c := range containers {
+		if c.ended() {
+			continue
+		}
 		for _, addr := range c.Networks {
 			used[addr] = true
 		}

@@ -35,6 +35,10 @@ func TestStaleRedirects(t *testing.T) {
 	at := func(addr string) Container {
 		return Container{Networks: map[string]netip.Addr{"meshfed-mfe2e": netip.MustParseAddr(addr)}}
 	}
+	// Linux numbers no process above 2^22 (PID_MAX_LIMIT).
+	ended, alive := at("10.90.1.19"), at("10.90.1.19")
+	ended.State, ended.PID = "running", 1<<22+1
+	alive.State, alive.PID = "running", os.Getpid()
 	stale := "NETAVARK-DN-8D9B5311824A5 -d 127.0.0.1/32 -p tcp -m tcp --dport 31701 -j DNAT --to-destination 10.90.1.19:32080"
 	for name, test := range map[string]struct {
 		ports      []int
@@ -46,6 +50,8 @@ func TestStaleRedirects(t *testing.T) {
 		"a port that is none of ours":      {[]int{31700}, []Container{at("10.90.2.4")}, nil},
 		"nothing runs":                     {[]int{31700}, nil, []string{strings.ReplaceAll(strings.ReplaceAll(stale, "31701", "31700"), "10.90.1.19", "10.90.2.4")}},
 		"no address is no container's own": {[]int{31701}, []Container{{Networks: map[string]netip.Addr{"x": {}}}, at("10.90.2.5")}, []string{stale}},
+		"one without a process has none":   {[]int{31701}, []Container{ended, at("10.90.2.5")}, []string{stale}},
+		"one with a process has it":        {[]int{31701}, []Container{alive, at("10.90.2.5")}, nil},
 	} {
 		var got []string
 		for _, rule := range staleRedirects(natRules, test.ports, test.containers) {
