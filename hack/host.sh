@@ -54,14 +54,19 @@ unpack_prometheus() {
   rm -rf "$dir"
 }
 
-# What a session leaves whose processes were all killed, podman's monitors among them.
+# What a session leaves whose processes were all killed, podman's monitors among them: podman goes on
+# calling it running, and neither its sync nor its cleanup touches it. A process counts as gone only
+# where podman numbers processes as this shell does: not when it is remote.
 tidy() {
   have podman && [ "$(id -u)" -eq 0 ] && [ -d /proc/self ] || return 0
-  local id pid
-  timeout 60 podman ps --format '{{.ID}} {{.Pid}}' 2> /dev/null | while read -r id pid; do
-    [ "$pid" -gt 0 ] && [ ! -d "/proc/$pid" ] || continue
+  [ "$(timeout 60 podman info --format '{{.Host.ServiceIsRemote}}' 2> /dev/null)" = false ] || return 0
+  local id pid monitor
+  for id in $(timeout 60 podman ps --quiet 2> /dev/null); do
+    read -r pid monitor <<< "$(timeout 60 podman inspect --format '{{.State.Pid}} {{.State.ConmonPid}}' "$id" 2> /dev/null)"
+    [ "${pid:-0}" -gt 0 ] && [ "${monitor:-0}" -gt 0 ] || continue
+    [ ! -d "/proc/$pid" ] && [ ! -d "/proc/$monitor" ] || continue
     echo "host: container $id has no process any more; podman ends it" >&2
-    timeout 60 podman stop -t 0 "$id" > /dev/null || true
+    timeout 60 podman stop -t 0 "$id" > /dev/null || echo "warning: podman did not end it; \`podman rm -f $id\` removes it" >&2
   done
 }
 

@@ -24,9 +24,9 @@ const podmanChain = "NETAVARK-DN-"
 // ends, leaves them behind; being older they win over those of a new container on the same
 // port, which then can not be reached although it is published. Docker takes its own away.
 //
-// Only rules of podman's, for the given ports, whose address no container has, are removed; one that
-// podman believes to run and that has no process has none. It is idempotent and does nothing where
-// podman keeps its rules elsewhere.
+// Only rules of podman's, for the given ports, whose address no container has, are removed. The address
+// of a container that podman believes to run and that has no process any more counts as nobody's. It is
+// idempotent and does nothing where podman keeps its rules elsewhere.
 func DropStaleRedirects(ctx context.Context, e Engine, ports []int) error {
 	// Not by its name: the rules of this host are nobody else's business, a fake's least of all.
 	if _, ok := e.(Podman); !ok {
